@@ -1,0 +1,3 @@
+"""Millrace: scenarios that connect applications; nothing lost, nothing repeated."""
+
+__version__ = "0.1.0"

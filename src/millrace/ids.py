@@ -1,0 +1,25 @@
+"""Identifiers: made by the client, ordered by time, so that rows can move between databases."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from random import SystemRandom
+
+_random = SystemRandom()
+
+
+def new_id() -> str:
+    """A UUID version 7 (RFC 9562) as 32 hexadecimal digits; later ones sort after earlier ones.
+
+    An id is not a secret: use `new_secret` for anything that grants access.
+    """
+    # time_ns is the system clock by intention: an id needs an order, not the execution's time.
+    milliseconds = time.time_ns() // 1_000_000
+    noise = _random.getrandbits(74)
+    return f"{milliseconds:012x}7{noise >> 62:03x}{(noise & ((1 << 62) - 1)) | (1 << 63):016x}"
+
+
+def new_secret(bits: int = 256) -> str:
+    """A URL-safe random text with at least `bits` of entropy."""
+    return secrets.token_urlsafe((bits + 7) // 8)
