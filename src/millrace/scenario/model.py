@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 Conditions = tuple[tuple[Mapping[str, Any], ...], ...]
 
 
@@ -42,7 +40,7 @@ class Route:
     """Router: taken by bundles that passed no other route. If: the ``else`` branch."""
 
     is_disabled: bool = False
-    extra: Mapping[str, Any] = NOTHING
+    extra: Mapping[str, Any] = field(default_factory=dict)
     """What an imported file said that has no place here, kept so that nothing is lost."""
 
 
@@ -60,10 +58,10 @@ class Module:
     """Pinned version; None means the newest at publication."""
 
     name: str = ""
-    parameters: Mapping[str, Any] = NOTHING
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     """As written: texts may hold ``{{ }}`` at any depth."""
 
-    resources: Mapping[str, str] = NOTHING
+    resources: Mapping[str, str] = field(default_factory=dict)
     """Team resources by name: ``connection``, ``webhook``, ``data_store``, ``key``, ``structure``."""
 
     filter: Filter | None = None
@@ -82,7 +80,7 @@ class Module:
     """The error route; its last module may be a directive. None means the default of the error."""
 
     is_disabled: bool = False
-    extra: Mapping[str, Any] = NOTHING
+    extra: Mapping[str, Any] = field(default_factory=dict)
     """Under ``make``: what an import did not understand or what only Make's editor needs."""
 
 
@@ -158,7 +156,7 @@ class Input:
     help: str = ""
     is_required: bool = False
     default: Any = None
-    extra: Mapping[str, Any] = NOTHING
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,14 +166,14 @@ class Scenario:
     name: str = ""
     description: str = ""
     inputs: tuple[Input, ...] = ()
-    outputs: Mapping[str, Any] = NOTHING
+    outputs: Mapping[str, Any] = field(default_factory=dict)
     """What a caller gets back: name → template, evaluated when the last cycle is done."""
 
     schedule: Schedule | None = None
     timezone: str = "UTC"
     settings: Settings = field(default_factory=Settings)
     flow: tuple[Module, ...] = ()
-    layout: Mapping[str, tuple[float, float]] = NOTHING
+    layout: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """The canvas: module id → x, y. Never part of the meaning."""
 
     notes: tuple[Mapping[str, Any], ...] = ()
@@ -185,7 +183,7 @@ class Scenario:
     setup: tuple[Mapping[str, Any], ...] = ()
     """A template's questions."""
 
-    extra: Mapping[str, Any] = NOTHING
+    extra: Mapping[str, Any] = field(default_factory=dict)
     """Under ``make``: what an import kept for the way back."""
 
     def modules(self) -> Iterator[Module]:
