@@ -19,7 +19,7 @@ class Filter:
     """The condition on a way: outer tuple OR, inner tuple AND, or one boolean expression."""
 
     conditions: Conditions = ()
-    """Each condition is ``{"a": template, "o": operator, "b": template}``. Empty means: always passes."""
+    """Each condition is ``{"a": template, "o": operator, "b": template}``. Empty: always passes."""
 
     expression: str | None = None
     """A text with one hole, instead of `conditions`."""
@@ -52,7 +52,7 @@ class Module:
     """A number or a word, unique in the scenario; expressions say ``{{id.field}}``."""
 
     module: str
-    """``app:module``; structure is ``flow:router``, ``flow:if``, ``flow:for-each``, ``flow:any-of``."""
+    """``app:module``; containers are flow:router, flow:if, flow:for-each and flow:any-of."""
 
     version: int | None = None
     """Pinned version; None means the newest at publication."""
@@ -62,7 +62,7 @@ class Module:
     """As written: texts may hold ``{{ }}`` at any depth."""
 
     resources: Mapping[str, str] = field(default_factory=dict)
-    """Team resources by name: ``connection``, ``webhook``, ``data_store``, ``key``, ``structure``."""
+    """Team resources by name: connection, webhook, data_store, key, structure."""
 
     filter: Filter | None = None
     """The condition on the link into this module; never on the first module of a scenario."""
@@ -178,7 +178,7 @@ class Scenario:
 
     notes: tuple[Mapping[str, Any], ...] = ()
     needs: tuple[Mapping[str, Any], ...] = ()
-    """Written on export, asked for on import: ``{connection: warehouse, app: http, for: [reserve]}``."""
+    """Written on export, asked on import: ``{connection: warehouse, app: http, for: [reserve]}``."""
 
     setup: tuple[Mapping[str, Any], ...] = ()
     """A template's questions."""

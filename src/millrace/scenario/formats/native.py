@@ -1,7 +1,7 @@
 """The scenario file: read and written. The format is described in docs/reference/scenario.md.
 
-The declarations below are the format: they read, they complain, and ``scenario/schema.py`` publishes
-them. What depends on more than one module (references, routes and merges) is ``check``'s concern.
+The declarations below are the format: they read, they complain, and ``scenario/schema.py``
+publishes them. What depends on more than one module (references, routes and merges) is ``check``'s concern.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Declarations of what a file may say: one of them reads, complains and gives the JSON Schema.
 
-A shape reads a plain value into what its reader wants, or notes problems and gives None. Nothing stops
-at the first problem: whoever mends a file wants to see them all.
+A shape reads a plain value into what its reader wants, or notes problems and gives None. Nothing
+stops at the first problem: whoever mends a file wants to see them all.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """From the bytes of a file to plain data, with limits; and nothing more.
 
 JSON and YAML give the same data: None, bool, int, float, str, list and dict with text keys. YAML is
-read as its parser's events, not through a loader, for four reasons: nesting cannot exhaust the stack,
-an alias cannot multiply, a key written twice is seen, and a plain scalar means what JSON would read
-and is text otherwise. So ``on``, ``yes``, ``07:00``, ``2026-01-31``, ``+420`` and ``007`` stay text.
+read as its parser's events, not through a loader, for four reasons: nesting cannot exhaust the
+stack, an alias cannot multiply, a key written twice is seen, and a plain scalar means what JSON
+would read and is text otherwise. So ``on``, ``yes``, ``07:00``, ``2026-01-31``, ``+420`` and
+``007`` stay text.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def read_data(source: str | bytes) -> Any:
         try:
             return _read_json(text)
         except json.JSONDecodeError as error:
-            # What people write by hand: a comma too many, a comment, a bare key. YAML's inline style
-            # allows these, and where it does not, the complaint about the JSON is the useful one.
+            # What people write by hand: a comma too many, a comment, a bare key. YAML's inline
+            # style allows these; where it does not, the complaint about the JSON is the useful one.
             try:
                 return _read_yaml(text)
             except ScenarioInvalid as again:
