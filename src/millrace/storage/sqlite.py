@@ -1,0 +1,319 @@
+"""The store in one SQLite file: the default, for one process that does everything."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from asyncio import Future
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from millrace.errors import StorageUnavailable
+from millrace.ids import new_id
+from millrace.storage.migrations import migrate
+from millrace.storage.statements import Statement, load
+from millrace.storage.store import (
+    SHARDS,
+    Append,
+    EventRow,
+    ExecutionRow,
+    Finish,
+    NewEvent,
+    RecordWrite,
+    Recovered,
+    Requeue,
+    Segment,
+)
+from millrace.storage.writer import Step, Writer
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """`Store` on SQLite. Made by `open`; used from one event loop."""
+
+    def __init__(
+        self, path: Path, *, lock: sqlite3.Connection, writing: sqlite3.Connection
+    ) -> None:
+        self.path = path
+        self._lock = lock
+        self._sql = sql = load("sqlite")
+        self._reading = _connect(path, is_writer=False)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="millrace-read")
+        self._reading_in_thread = _connect(path, is_writer=False)
+        self.records = SqliteRecords(self._reading, sql)
+        self._accept, self._holds, self._leave = sql["accept"], sql["holds"], sql["leave"]
+        self._execution, self._segment = sql["execution"], sql["segment"]
+        writing.execute("BEGIN IMMEDIATE")
+        writing.execute(
+            "INSERT INTO meta (name, value) VALUES ('epoch', '1')"
+            " ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
+        )
+        row = writing.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+        writing.execute("COMMIT")
+        self.epoch = int(row[0])
+        self._writer = Writer(writing)
+
+    @classmethod
+    def open(cls, path: Path) -> SqliteStore:
+        """Open the database in the file `path`, making it if there is none.
+
+        Raises:
+            StorageUnavailable: another process uses it, or it is not a database of ours.
+        """
+        lock = _locked(path.with_name(path.name + ".lock"))
+        try:
+            migrate(path)
+            writing = _connect(path, is_writer=True)
+            return cls(path, lock=lock, writing=writing)
+        except BaseException:
+            lock.close()
+            raise
+
+    def accept(self, event: NewEvent) -> Future[None]:
+        """See `Store.accept`."""
+        return self._writer.put([(self._accept, self._accept.pick(event))])
+
+    def append(self, append: Append) -> Future[None]:
+        """See `Store.append`."""
+        steps = self._steps(append)
+        steps.append((self._holds, (append.event_id, append.epoch)))
+        return self._writer.put(steps)
+
+    def park(self, append: Append, until: Requeue) -> Future[None]:
+        """See `Store.park`."""
+        steps = self._steps(append)
+        steps.append(self._requeued(append, until))
+        return self._writer.put(steps)
+
+    def finish(self, finish: Finish) -> Future[None]:
+        """See `Store.finish`."""
+        steps = self._steps(finish)
+        if finish.requeue is None:
+            steps.append((self._leave, (finish.event_id, finish.epoch)))
+        else:
+            steps.append(self._requeued(finish, finish.requeue))
+        return self._writer.put(steps)
+
+    def _requeued(self, append: Append, until: Requeue) -> Step:
+        parameters = (
+            until.state,
+            until.due_at_ms,
+            until.execution_id,
+            append.event_id,
+            append.epoch,
+        )
+        return self._sql["requeue"], parameters
+
+    def _steps(self, append: Append) -> list[Step]:
+        """All that a piece of journal writes, except what happens to its event."""
+        sql = self._sql
+        steps: list[Step] = []
+        if append.execution is not None:
+            steps.append((self._execution, self._execution.pick(append.execution)))
+        pick = self._segment.pick
+        for segment in append.segments:
+            steps.append((self._segment, pick(segment)))
+        for write in append.writes:
+            steps += self._record_steps(write)
+        for state in append.states:
+            statement = sql["forget" if state.body is None else "remember"]
+            steps.append((statement, statement.pick(state)))
+        for incomplete in append.incomplete:
+            steps.append((sql["keep_incomplete"], sql["keep_incomplete"].pick(incomplete)))
+        for change in append.changes:
+            steps.append((sql["change_incomplete"], sql["change_incomplete"].pick(change)))
+        if append.scenario is not None:
+            steps.append((sql["change_scenario"], sql["change_scenario"].pick(append.scenario)))
+        for event in append.events:
+            steps.append((self._accept, self._accept.pick(event)))
+        return steps
+
+    def _record_steps(self, write: RecordWrite) -> list[Step]:
+        key = (write.team_id, write.data_store_id, write.key)
+        present = write.body is not None
+        size = write.size if present else 0
+        account: Step = (self._sql["record_account"], (present, *key, size, *key, *key[:2]))
+        statement = self._sql["record_put" if present else "record_remove"]
+        return [account, (statement, statement.pick(write))]
+
+    async def claim(
+        self, *, limit: int, now_ms: int, shards: Collection[int] | None = None
+    ) -> list[EventRow]:
+        """See `Store.claim`."""
+        due, take, epoch = self._sql["due"], self._sql["take"], self.epoch
+
+        def claim(connection: sqlite3.Connection) -> list[EventRow]:
+            rows = connection.execute(due.sql, (now_ms, *_range(shards), limit)).fetchall()
+            events = [_event(row) for row in rows]
+            for event in events:
+                event.state = "running"
+                event.epoch = epoch
+                event.attempts += 1
+                event.execution_id = event.execution_id or new_id()
+            connection.executemany(take.sql, map(take.pick, events))
+            return events
+
+        return await self._writer.call(claim)
+
+    async def next_due(self, *, shards: Collection[int] | None = None) -> int | None:
+        """See `Store.next_due`."""
+        return self._reading.execute(self._sql["next_due"].sql, _range(shards)).fetchone()[0]
+
+    async def recover(self, *, shards: Collection[int] | None = None) -> list[Recovered]:
+        """See `Store.recover`."""
+        sql, epoch = self._sql, self.epoch
+
+        def recover(connection: sqlite3.Connection) -> list[Recovered]:
+            rows = connection.execute(sql["left_running"].sql, (epoch, *_range(shards))).fetchall()
+            found = []
+            for row in rows:
+                event = _event(row)
+                event.epoch = epoch
+                event.attempts += 1
+                event.execution_id = event.execution_id or new_id()
+                connection.execute(sql["take"].sql, sql["take"].pick(event))
+                known = connection.execute(
+                    sql["execution_of"].sql, (event.team_id, event.execution_id)
+                ).fetchone()
+                execution = None if known is None else ExecutionRow(**_named(EXECUTION, known))
+                found.append(Recovered(event=event, execution=execution))
+            return found
+
+        return await self._writer.call(recover)
+
+    async def segments(self, team_id: str, execution_id: str, *, after: int = -1) -> list[Segment]:
+        """See `Store.segments`."""
+        sql = self._sql["segments"].sql
+        rows = await self._read(
+            lambda connection: connection.execute(sql, (team_id, execution_id, after)).fetchall()
+        )
+        return [Segment(**_named(SEGMENT, row)) for row in rows]
+
+    async def checkpoint(self, team_id: str, execution_id: str) -> Segment | None:
+        """See `Store.checkpoint`."""
+        sql = self._sql["checkpoint"].sql
+        row = await self._read(
+            lambda connection: connection.execute(sql, (team_id, execution_id)).fetchone()
+        )
+        return None if row is None else Segment(**_named(SEGMENT, row))
+
+    async def state(self, team_id: str, scenario_id: str) -> dict[str, bytes]:
+        """See `Store.state`."""
+        return dict(
+            self._reading.execute(self._sql["remembered"].sql, (team_id, scenario_id)).fetchall()
+        )
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        await self._writer.close()
+        self._thread.shutdown()
+        self._reading.close()
+        self._reading_in_thread.close()
+        self._lock.close()
+
+    async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Read something that may be long, in the reader's thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, function, self._reading_in_thread)
+
+
+class SqliteRecords:
+    """`Records` on SQLite: answers on the calling thread."""
+
+    def __init__(self, connection: sqlite3.Connection, sql: dict[str, Statement]) -> None:
+        self._connection = connection
+        self._get, self._scan = sql["record_get"].sql, sql["record_scan"].sql
+        self._totals = sql["record_totals"].sql
+
+    def get(self, team_id: str, data_store_id: str, key: str) -> bytes | None:
+        """See `Records.get`."""
+        row = self._connection.execute(self._get, (team_id, data_store_id, key)).fetchone()
+        return None if row is None else row[0]
+
+    def scan(
+        self, team_id: str, data_store_id: str, *, after: str = "", limit: int = 1000
+    ) -> list[tuple[str, bytes]]:
+        """See `Records.scan`."""
+        return self._connection.execute(
+            self._scan, (team_id, data_store_id, after, limit)
+        ).fetchall()
+
+    def count(self, team_id: str, data_store_id: str) -> int:
+        """See `Records.count`."""
+        return self._total(team_id, data_store_id)[0]
+
+    def size(self, team_id: str, data_store_id: str) -> int:
+        """See `Records.size`."""
+        return self._total(team_id, data_store_id)[1]
+
+    def _total(self, team_id: str, data_store_id: str) -> tuple[int, int]:
+        row = self._connection.execute(self._totals, (team_id, data_store_id)).fetchone()
+        return (0, 0) if row is None else row
+
+
+EVENT = (
+    "arrival", "id", "team_id", "scenario_id", "shard", "lane", "kind", "state", "payload",
+    "received_at_ms", "due_at_ms", "execution_id", "epoch", "attempts", "origin_id",
+)  # fmt: skip
+EXECUTION = ExecutionRow.__struct_fields__
+SEGMENT = Segment.__struct_fields__
+
+
+def _named(names: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(names, row, strict=True))
+
+
+def _event(row: tuple[Any, ...]) -> EventRow:
+    return EventRow(**_named(EVENT, row))
+
+
+def _range(shards: Collection[int] | None) -> tuple[int, int]:
+    """The shards as a range. One process with one file serves all of them."""
+    return (0, SHARDS - 1) if shards is None else (min(shards), max(shards))
+
+
+def _connect(path: Path, *, is_writer: bool) -> sqlite3.Connection:
+    mode = "rwc" if is_writer else "ro"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA mmap_size = 268435456")
+    if is_writer:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        # What is deleted is overwritten with zeros: no erased record survives in a free page.
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA cache_size = -16384")
+        # 16 MB of journal between two checkpoints: fewer page writes for the same work.
+        connection.execute("PRAGMA wal_autocheckpoint = 4096")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+    else:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _locked(path: Path) -> sqlite3.Connection:
+    """Hold the data for this process alone, until it closes the connection or dies.
+
+    The lock is an exclusive transaction on an empty database beside the real one: SQLite knows how
+    to lock a file on every system, and the system lets go of it when the process is killed.
+    """
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise StorageUnavailable(
+            f"Another Millrace process uses {path.parent}. Stop it, or choose another folder."
+        ) from error
+    return connection
