@@ -1,0 +1,178 @@
+"""Regular expressions as users write them (ECMAScript), run by RE2 so that none can hang."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+from millrace.errors import ExpressionError
+
+_LITERAL: Final = re.compile(r"/(.+)/([a-z]*)\Z", re.DOTALL)
+_FLAGS: Final = frozenset("gimsuyd")
+LONGEST_PATTERN: Final = 10_000
+_MEMORY: Final = 8 << 20
+
+
+def split_literal(text: str) -> tuple[str, str] | None:
+    """Pattern and flags of ``/pattern/flags``; None when the text is not of that form."""
+    if len(text) < 3 or text[0] != "/":
+        return None
+    match = _LITERAL.match(text)
+    if match is None or not _FLAGS.issuperset(match[2]) or len(set(match[2])) != len(match[2]):
+        return None
+    return match[1], match[2]
+
+
+@lru_cache(maxsize=500)
+def compile_pattern(source: str, flags: str = "") -> Any:
+    """An RE2 pattern for an ECMAScript one.
+
+    Args:
+        source: The pattern, without slashes.
+        flags: Of ``i``, ``m`` and ``s``; ``g``, ``u``, ``d`` and ``y`` make no difference to matching.
+
+    Raises:
+        ExpressionError: the pattern is wrong, or needs look-around or back-references, which no engine
+            with bounded time has.
+    """
+    import re2
+
+    if len(source) > LONGEST_PATTERN:
+        raise ExpressionError(f"the pattern is longer than {LONGEST_PATTERN} characters")
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY
+    options.case_sensitive = "i" not in flags
+    options.dot_nl = "s" in flags
+    prefix = "(?m)" if "m" in flags else ""
+    try:
+        return re2.compile(prefix + translate(source), options)
+    except re2.error as error:
+        raise ExpressionError(
+            "the pattern is not a valid regular expression, or repeats something more than 1000 times"
+        ) from error
+    except UnicodeError as error:
+        raise ExpressionError("the pattern holds a broken character") from error
+
+
+_SPACES: Final = r"\t-\r\pZ\x{FEFF}"
+_REFUSED: Final = {
+    "(?=": "look-ahead (?=…)",
+    "(?!": "negative look-ahead (?!…)",
+    "(?<=": "look-behind (?<=…)",
+    "(?<!": "negative look-behind (?<!…)",
+}
+_CATEGORIES: Final = {
+    "Letter": "L",
+    "Lowercase_Letter": "Ll",
+    "Uppercase_Letter": "Lu",
+    "Mark": "M",
+    "Number": "N",
+    "Decimal_Number": "Nd",
+    "Punctuation": "P",
+    "Symbol": "S",
+    "Separator": "Z",
+    "Other": "C",
+    "Alphabetic": "L",
+}
+_PIECE: Final = re.compile(
+    r"\\u\{(?P<wide>[0-9A-Fa-f]{1,6})\}|\\u(?P<unit>[0-9A-Fa-f]{4})|\\c(?P<control>[A-Za-z])"
+    r"|\\(?P<property>[pP])\{(?P<category>[^{}]{1,40})\}|\\(?P<escape>.)"
+    r"|(?P<empty>\[\])|(?P<any>\[\^\])|(?P<open>\[\^?)|(?P<close>\])"
+    r"|(?P<group>\(\?<?[=!])|(?P<name>\(\?<(?=[A-Za-z_]))|(?P<plain>.)",
+    re.DOTALL,
+)
+
+
+def translate(source: str) -> str:
+    """The pattern in RE2's syntax.
+
+    Raises:
+        ExpressionError: it needs look-around or back-references.
+    """
+    pieces: list[str] = []
+    inside = False
+    for match in _PIECE.finditer(source):
+        kind, text = match.lastgroup, match.group()
+        if kind == "wide" or kind == "unit":
+            pieces.append(f"\\x{{{match[kind]}}}")
+        elif kind == "control":
+            pieces.append(f"\\x{ord(match['control']) % 32:02x}")
+        elif kind == "category":
+            pieces.append(_property(match["property"], match["category"]))
+        elif kind == "escape":
+            pieces.append(_escape(match["escape"], inside))
+        elif inside:
+            inside = kind != "close"
+            # A bracket inside a class is itself in ECMAScript; RE2 would look for [:alpha:].
+            pieces.append("\\[" if text == "[" else "\\[^" if text == "[^" else text)
+            if kind in ("empty", "any"):
+                pieces[-1] = "\\" + text
+                inside = False
+        elif kind == "empty":
+            pieces.append(r"[^\x00-\x{10FFFF}]")
+        elif kind == "any":
+            pieces.append(r"(?s:.)")
+        elif kind == "open":
+            inside = True
+            pieces.append(text)
+        elif kind == "group":
+            raise ExpressionError(
+                f"{_REFUSED[text]} is not available in patterns; match more and cut the result instead"
+            )
+        else:
+            pieces.append("(?P<" if kind == "name" else text)
+    return "".join(pieces)
+
+
+def _property(letter: str, category: str) -> str:
+    name = category.split("=")[-1]
+    return f"\\{letter}{{{_CATEGORIES.get(name, name)}}}"
+
+
+def _escape(char: str, inside: bool) -> str:
+    if char == "s":
+        return _SPACES if inside else f"[{_SPACES}]"
+    if char == "S" and not inside:
+        return f"[^{_SPACES}]"
+    if char == "0":
+        return r"\x00"
+    if char == "b" and inside:
+        return r"\x08"
+    if char in "123456789k" and not inside:
+        raise ExpressionError(
+            rf"the back-reference \{char} is not available in patterns; match more and compare instead"
+        )
+    if char == "_" or ord(char) > 127:
+        return char
+    return "\\" + char
+
+
+def find(pattern: Any, text: str) -> Iterator[Any]:
+    """Every match from left to right.
+
+    Raises:
+        ExpressionError: the text holds a broken character.
+    """
+    try:
+        yield from pattern.finditer(text)
+    except UnicodeError as error:
+        raise ExpressionError(
+            "the text holds a broken character (half a surrogate pair)"
+        ) from error
+
+
+def is_found(pattern: Any, text: str) -> bool:
+    """Whether the pattern matches anywhere in the text.
+
+    Raises:
+        ExpressionError: the text holds a broken character.
+    """
+    try:
+        return pattern.search(text) is not None
+    except UnicodeError as error:
+        raise ExpressionError(
+            "the text holds a broken character (half a surrogate pair)"
+        ) from error
