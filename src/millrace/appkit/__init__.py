@@ -3,6 +3,32 @@
 from __future__ import annotations
 
 from millrace.appkit.call import Answer, Call
+from millrace.appkit.text import decode_text, json_loads
+from millrace.appkit.values import (
+    compile_condition,
+    compile_conditions,
+    field_of,
+    to_json,
+    to_text,
+)
+from millrace.expressions.coerce import coerce
+from millrace.expressions.patterns import compile_pattern
+from millrace.expressions.scope import ERASE, IGNORE
 from millrace.expressions.values import Binary
 
-__all__ = ["Answer", "Binary", "Call"]
+__all__ = [
+    "ERASE",
+    "IGNORE",
+    "Answer",
+    "Binary",
+    "Call",
+    "coerce",
+    "compile_condition",
+    "compile_conditions",
+    "compile_pattern",
+    "decode_text",
+    "field_of",
+    "json_loads",
+    "to_json",
+    "to_text",
+]

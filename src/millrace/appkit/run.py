@@ -8,8 +8,10 @@ from typing import Any
 
 from millrace.appkit.call import Answer, Call
 from millrace.appkit.catalog import ModuleSpec
+from millrace.engine.parameters import compile_parameters
 from millrace.engine.traits import ModuleTraits, ParameterTraits
 from millrace.errors import BundleValidationError, ManifestInvalid
+from millrace.expressions import Scope
 
 
 def operate(spec: ModuleSpec, call: Call) -> Answer | Awaitable[Answer]:
@@ -31,16 +33,23 @@ def prepare_parameters(
     zone: tzinfo,
     only: Callable[[ParameterTraits], bool] = lambda parameter: True,
 ) -> dict[str, Any]:
-    """Parameters as a module may count on them: defaults filled in, required ones present."""
-    prepared: dict[str, Any] = dict(values)
-    known = {parameter.name for parameter in traits.parameters}
-    if not traits.is_open and (unknown := set(values) - known):
+    """Evaluated values as a module may count on them: coerced, defaults filled in, rules held.
+
+    Args:
+        traits: What the app declares.
+        values: Plain values; texts with holes in them are not evaluated again.
+        zone: For texts that are to become dates.
+        only: Which declared parameters are wanted.
+
+    Raises:
+        BundleValidationError: a value is missing, unknown or of the wrong type.
+    """
+    declared = {parameter.name: parameter for parameter in traits.parameters}
+    if not traits.is_open and (unknown := set(values) - set(declared)):
         raise BundleValidationError(f"there is no parameter {min(unknown)}")
-    for parameter in traits.parameters:
-        if not only(parameter):
-            continue
-        if prepared.get(parameter.name) is None and parameter.default is not None:
-            prepared[parameter.name] = parameter.default
-        if parameter.is_required and prepared.get(parameter.name) is None:
-            raise BundleValidationError(f"{parameter.name}: a value is required")
-    return prepared
+    raw = {
+        name: value if name in declared and not declared[name].is_mapped else f"{{{{v.`{name}`}}}}"
+        for name, value in values.items()
+    }
+    scope = Scope(names={"v": dict(values)})
+    return compile_parameters(raw, traits, zone=zone, only=only)(scope)
