@@ -1,0 +1,14 @@
+"""flow:router: the same bundle visits every route whose filter it passes, in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millrace.engine.frames import RouterFrame
+from millrace.engine.node import Node
+
+
+def enter(run: Any, strand: Any, node: Node) -> Node | None:
+    """Begin with the first route. A router is no operation."""
+    strand.stack.append(RouterFrame(node))
+    return None
