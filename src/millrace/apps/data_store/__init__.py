@@ -1,0 +1,1 @@
+"""The Data store app: records that are kept between executions."""

@@ -1,0 +1,1 @@
+"""The Email app: sends by SMTP, reads mailboxes by IMAP."""
