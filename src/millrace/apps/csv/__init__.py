@@ -1,0 +1,1 @@
+"""The CSV app; the catalog finds it by its folder."""

@@ -1,0 +1,1 @@
+"""The JSON app; the catalog finds it by its folder."""

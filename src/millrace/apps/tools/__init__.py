@@ -1,0 +1,1 @@
+"""The Tools app; the catalog finds it by its folder."""

@@ -1,0 +1,1 @@
+"""The XML app; the catalog finds it by its folder."""
