@@ -15,9 +15,9 @@ from millrace.ids import new_id
 from millrace.storage.migrations import migrate
 from millrace.storage.statements import Statement, load
 from millrace.storage.store import (
-    SHARDS,
     Append,
     EventRow,
+    EventState,
     ExecutionRow,
     Finish,
     NewEvent,
@@ -26,6 +26,7 @@ from millrace.storage.store import (
     Requeue,
     Segment,
 )
+from millrace.storage.turns import Turns
 from millrace.storage.writer import Step, Writer
 
 T = TypeVar("T")
@@ -45,6 +46,8 @@ class SqliteStore:
         self._reading_in_thread = _connect(path, is_writer=False)
         self.records = SqliteRecords(self._reading, sql)
         self._accept, self._holds, self._leave = sql["accept"], sql["holds"], sql["leave"]
+        self._promote = sql["promote"]
+        self._turns = Turns(sql)
         self._execution, self._segment = sql["execution"], sql["segment"]
         writing.execute("BEGIN IMMEDIATE")
         writing.execute(
@@ -74,6 +77,8 @@ class SqliteStore:
 
     def accept(self, event: NewEvent) -> Future[None]:
         """See `Store.accept`."""
+        if event.state == "running" and event.lane is not None:
+            raise ValueError("An event in a lane is claimed, never accepted as running.")
         return self._writer.put([(self._accept, self._accept.pick(event))])
 
     def append(self, append: Append) -> Future[None]:
@@ -92,6 +97,7 @@ class SqliteStore:
         """See `Store.finish`."""
         steps = self._steps(finish)
         if finish.requeue is None:
+            steps.append((self._promote, (finish.event_id,)))
             steps.append((self._leave, (finish.event_id, finish.epoch)))
         else:
             steps.append(self._requeued(finish, finish.requeue))
@@ -135,54 +141,65 @@ class SqliteStore:
         key = (write.team_id, write.data_store_id, write.key)
         present = write.body is not None
         size = write.size if present else 0
-        account: Step = (self._sql["record_account"], (present, *key, size, *key, *key[:2]))
+        account: Step = (self._sql["record_account"], (present, *key, size))
         statement = self._sql["record_put" if present else "record_remove"]
         return [account, (statement, statement.pick(write))]
 
-    async def claim(
-        self, *, limit: int, now_ms: int, shards: Collection[int] | None = None
-    ) -> list[EventRow]:
+    async def claim(self, *, limit: int, now_ms: int, skip: Collection[str] = ()) -> list[EventRow]:
         """See `Store.claim`."""
-        due, take, epoch = self._sql["due"], self._sql["take"], self.epoch
+        wake = self._sql["wake"].sql
 
         def claim(connection: sqlite3.Connection) -> list[EventRow]:
-            rows = connection.execute(due.sql, (now_ms, *_range(shards), limit)).fetchall()
-            events = [_event(row) for row in rows]
-            for event in events:
-                event.state = "running"
-                event.epoch = epoch
-                event.attempts += 1
-                event.execution_id = event.execution_id or new_id()
-            connection.executemany(take.sql, map(take.pick, events))
-            return events
+            connection.execute(wake, (now_ms,))
+            return self._take(connection, self._turns.pick(connection, limit, skip))
 
         return await self._writer.call(claim)
 
-    async def next_due(self, *, shards: Collection[int] | None = None) -> int | None:
-        """See `Store.next_due`."""
-        return self._reading.execute(self._sql["next_due"].sql, _range(shards)).fetchone()[0]
+    def _take(self, connection: sqlite3.Connection, rows: list[Any]) -> list[EventRow]:
+        """Make events ours."""
+        events = [_event(row) for row in rows]
+        for event in events:
+            event.state = "running"
+            event.epoch = self.epoch
+            event.attempts += 1
+            event.execution_id = event.execution_id or new_id()
+        take = self._sql["take"]
+        connection.executemany(take.sql, map(take.pick, events))
+        return events
 
-    async def recover(self, *, shards: Collection[int] | None = None) -> list[Recovered]:
+    async def next_due(self) -> int | None:
+        """See `Store.next_due`."""
+        return self._reading.execute(self._sql["next_due"].sql).fetchone()[0]
+
+    async def recover(self) -> list[Recovered]:
         """See `Store.recover`."""
-        sql, epoch = self._sql, self.epoch
+        left, known = self._sql["left_running"].sql, self._sql["execution_of"].sql
 
         def recover(connection: sqlite3.Connection) -> list[Recovered]:
-            rows = connection.execute(sql["left_running"].sql, (epoch, *_range(shards))).fetchall()
             found = []
-            for row in rows:
-                event = _event(row)
-                event.epoch = epoch
-                event.attempts += 1
-                event.execution_id = event.execution_id or new_id()
-                connection.execute(sql["take"].sql, sql["take"].pick(event))
-                known = connection.execute(
-                    sql["execution_of"].sql, (event.team_id, event.execution_id)
-                ).fetchone()
-                execution = None if known is None else ExecutionRow(**_named(EXECUTION, known))
+            for event in self._take(connection, connection.execute(left, (self.epoch,)).fetchall()):
+                row = connection.execute(known, (event.team_id, event.execution_id)).fetchone()
+                execution = None if row is None else ExecutionRow(**_named(EXECUTION, row))
                 found.append(Recovered(event=event, execution=execution))
             return found
 
         return await self._writer.call(recover)
+
+    def hold(self, team_id: str, scenario_id: str) -> Future[None]:
+        """See `Store.hold`."""
+        scenario = (team_id, scenario_id)
+        return self._writer.put(
+            [(self._sql["hold_waiting"], scenario), (self._sql["hold_parked"], scenario)]
+        )
+
+    def release(self, team_id: str, scenario_id: str) -> Future[None]:
+        """See `Store.release`."""
+        return self._writer.put([(self._sql["release"], (team_id, scenario_id))])
+
+    async def waiting(self, team_id: str, scenario_id: str) -> dict[EventState, int]:
+        """See `Store.waiting`."""
+        sql = self._sql["inbox_counts"].sql
+        return dict(self._reading.execute(sql, (team_id, scenario_id)).fetchall())
 
     async def segments(self, team_id: str, execution_id: str, *, after: int = -1) -> list[Segment]:
         """See `Store.segments`."""
@@ -268,11 +285,6 @@ def _named(names: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
 
 def _event(row: tuple[Any, ...]) -> EventRow:
     return EventRow(**_named(EVENT, row))
-
-
-def _range(shards: Collection[int] | None) -> tuple[int, int]:
-    """The shards as a range. One process with one file serves all of them."""
-    return (0, SHARDS - 1) if shards is None else (min(shards), max(shards))
 
 
 def _connect(path: Path, *, is_writer: bool) -> sqlite3.Connection:

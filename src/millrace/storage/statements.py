@@ -1,8 +1,8 @@
 """The hot statements: named SQL in ``storage/sql``, one text for both databases where possible.
 
 A statement begins with ``-- name: claim``; one that only one database understands stands beside it
-as ``-- name: claim @postgres``. Parameters are written ``:name``; each driver gets them in the
-style it binds fastest, together with their order.
+as ``-- name: claim @postgres``. Parameters are written ``:name``; each driver gets them
+numbered, as it binds fastest, together with their order.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Statement:
 
 
 def load(dialect: str) -> dict[str, Statement]:
-    """Every statement for ``sqlite`` (``?``) or ``postgres`` (``$1``)."""
+    """Every statement for ``sqlite`` (``?1``) or ``postgres`` (``$1``)."""
     texts: dict[str, str] = {}
     for file in sorted(files(__package__).joinpath("sql").iterdir(), key=lambda f: f.name):
         if file.name.endswith(".sql"):
@@ -42,12 +42,9 @@ def load(dialect: str) -> dict[str, Statement]:
 
 
 def _statement(name: str, text: str, dialect: str) -> Statement:
-    order = tuple(_PARAMETER.findall(text))
-    if dialect == "sqlite":
-        sql = _PARAMETER.sub("?", text)
-    else:
-        order = tuple(dict.fromkeys(order))
-        sql = _PARAMETER.sub(lambda found: f"${order.index(found[1]) + 1}", text)
+    order = tuple(dict.fromkeys(_PARAMETER.findall(text)))
+    mark = {"sqlite": "?", "postgres": "$"}[dialect]
+    sql = _PARAMETER.sub(lambda found: f"{mark}{order.index(found[1]) + 1}", text)
     return Statement(
         name=name, sql=sql, parameters=order, pick=attrgetter(*order or ("__class__",))
     )

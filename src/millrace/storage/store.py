@@ -30,7 +30,10 @@ import msgspec
 SHARDS = 256
 """Fixed for ever: the shard of a stored event must not change when Millrace is upgraded."""
 
-EventState = Literal["waiting", "running", "held"]
+EventState = Literal["waiting", "queued", "parked", "running", "held"]
+"""waiting: may be claimed now | queued: behind another of its lane | parked: until it is due |
+running: claimed | held: until somebody releases it (the scenario is off, a quota is used up)."""
+
 EventKind = Literal["manual", "webhook", "mail", "schedule", "call", "retry"]
 ExecutionStatus = Literal[
     "running", "waiting", "success", "warning", "error", "incomplete", "stopped"
@@ -47,9 +50,10 @@ def shard_of(lane: str) -> int:
 class NewEvent(msgspec.Struct, kw_only=True):
     """Something that asks for an execution, before it has a place in the inbox.
 
-    An event that its own process carries out at once may be accepted as ``running`` with an
-    `execution_id` and the store's `epoch`: that spares the claim. If the process dies,
-    `Store.recover` finds it like any other.
+    It is accepted as ``waiting`` (the store finds out whether that means queued or parked) or as
+    ``held``. An event without a lane that its own process carries out at once may be accepted as
+    ``running``, with an `execution_id` and the store's `epoch`: that spares the claim. If the
+    process dies, `Store.recover` finds it like any other.
     """
 
     id: str
@@ -236,7 +240,7 @@ class Requeue(msgspec.Struct, kw_only=True):
     """Put an event back into the inbox; it keeps its place in its lane."""
 
     due_at_ms: int
-    state: EventState = "waiting"
+    state: Literal["parked", "held"] = "parked"
     execution_id: str | None = None
     """Kept by an execution that is parked; None starts a new one at the next claim."""
 
@@ -304,23 +308,38 @@ class Store(Protocol):
         """Write the end of an execution; the event leaves the inbox (or is requeued)."""
         ...
 
-    async def claim(
-        self, *, limit: int, now_ms: int, shards: Collection[int] | None = None
-    ) -> list[EventRow]:
-        """Take due events out of the waiting ones, oldest first, at most one of each lane.
+    async def claim(self, *, limit: int, now_ms: int, skip: Collection[str] = ()) -> list[EventRow]:
+        """Take due events, at most one of each lane; teams take turns, then their scenarios.
 
-        An event is taken only if no earlier one of its lane is in the inbox, in whatever state.
         A taken event is running, has this store's epoch, one more attempt, and an execution id
-        (its own from before, if it was parked).
+        (its own from before, if it was parked). Whoever takes it must look whether its scenario
+        is still active, and requeue it as held otherwise.
+
+        Args:
+            limit: At most so many; fewer only if no more are due.
+            now_ms: Parked events due until then are taken too.
+            skip: Scenarios that already have all the executions they may have.
         """
         ...
 
-    async def next_due(self, *, shards: Collection[int] | None = None) -> int | None:
-        """When the earliest waiting event is due, in milliseconds; None when none waits."""
+    async def next_due(self) -> int | None:
+        """When there is something to claim, in milliseconds: 0 for now, None for never."""
         ...
 
-    async def recover(self, *, shards: Collection[int] | None = None) -> list[Recovered]:
+    async def recover(self) -> list[Recovered]:
         """Take over the events that an earlier epoch left running. Called once, before `claim`."""
+        ...
+
+    def hold(self, team_id: str, scenario_id: str) -> Future[None]:
+        """Keep the scenario's waiting events from being claimed; those running go on."""
+        ...
+
+    def release(self, team_id: str, scenario_id: str) -> Future[None]:
+        """Let the scenario's held events be claimed again, in their order."""
+        ...
+
+    async def waiting(self, team_id: str, scenario_id: str) -> dict[EventState, int]:
+        """How many events of the scenario are in the inbox, by state."""
         ...
 
     async def segments(self, team_id: str, execution_id: str, *, after: int = -1) -> list[Segment]:

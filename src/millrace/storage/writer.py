@@ -30,7 +30,7 @@ from millrace.storage.statements import Statement
 MAXIMUM = 512
 """Writes in one batch: at about 10 µs each the loop is held for 5 ms at most."""
 
-_RANKS = ("accept", "holds", "execution", "segment", "*", "requeue", "leave")
+_RANKS = ("accept", "holds", "execution", "segment", "*", "promote", "requeue", "leave")
 """The order in a batch. ``*``: everything else, in the order of the callers.
 
 It is safe to regroup like this because no statement before ``*`` reads what one behind it writes,
