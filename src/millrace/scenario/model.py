@@ -178,7 +178,7 @@ class Scenario:
 
     notes: tuple[Mapping[str, Any], ...] = ()
     needs: tuple[Mapping[str, Any], ...] = ()
-    """Written on export, asked on import: ``{connection: warehouse, app: http, for: [reserve]}``."""
+    """Written on export, asked on import: ``{connection: shop, app: http, for: [reserve]}``."""
 
     setup: tuple[Mapping[str, Any], ...] = ()
     """A template's questions."""

@@ -1,7 +1,8 @@
 """The scenario file: read and written. The format is described in docs/reference/scenario.md.
 
 The declarations below are the format: they read, they complain, and ``scenario/schema.py``
-publishes them. What depends on more than one module (references, routes and merges) is ``check``'s concern.
+publishes them. What depends on more than one module (references, routes and merges) is the concern
+of ``scenario/check.py``.
 """
 
 from __future__ import annotations
