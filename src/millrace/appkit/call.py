@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 from millrace.expressions.values import Binary
 
@@ -56,18 +56,42 @@ class Files(Protocol):
 
 
 class Response(Protocol):
-    """An HTTP answer, whole or streamed."""
+    """An HTTP answer, read to its end."""
 
-    status: int
-    headers: Mapping[str, str]
-    """Lower-case names; repeated ones joined with ", " except set-cookie."""
+    @property
+    def status(self) -> int:
+        """100 to 599."""
+        ...
 
-    header_list: Sequence[tuple[str, str]]
-    """As received, in order."""
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Lower-case names; repeated ones joined with ", ", cookies with a line break."""
+        ...
 
-    url: str
-    content: bytes
-    """Decompressed body, within the limit that the request gave."""
+    @property
+    def header_list(self) -> Sequence[tuple[str, str]]:
+        """As received, in order."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """The address that answered, after redirects, without its query."""
+        ...
+
+    @property
+    def media_type(self) -> str:
+        """Content-Type without its parameters, lower case."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """The body, unpacked; empty when it became a file."""
+        ...
+
+    @property
+    def file(self) -> Binary | None:
+        """The body as a file, when `as_file` asked for it."""
+        ...
 
     @property
     def text(self) -> str:
@@ -100,25 +124,62 @@ class Http(Protocol):
         content: bytes | Binary | None = None,
         timeout_seconds: float = 40,
         follow_redirects: bool = True,
+        follow_all_redirects: bool = True,
         max_bytes: int | None = None,
         retries: int = 0,
         verify: bool = True,
+        ca: str | None = None,
+        certificate: str | None = None,
         is_signed: bool = True,
+        share_cookies: bool = False,
+        as_file: Literal["never", "auto", "always"] = "never",
+        file_name: str | None = None,
     ) -> Response:
         """Send a request and read the answer; any status is an answer, not an error.
 
+        Args:
+            method: ``GET`` and so on.
+            url: With or without a query; `query` is added to it.
+            headers: Names and values; those of the connection itself (``Host``, ...) are refused.
+            query: A list gives its name once for each element; None is left out.
+            json: The body as JSON.
+            form: The body as ``application/x-www-form-urlencoded``.
+            multipart: The body as ``multipart/form-data``; a value is a text, bytes, a file or
+                ``(file name, bytes, media type)``.
+            content: The body as bytes or a file.
+            timeout_seconds: For all of it, retries included; at most 300.
+            follow_redirects: For GET and HEAD.
+            follow_all_redirects: For the other methods too.
+            max_bytes: Most bytes of body, unpacked; default 50 MB.
+            retries: How often 429, 503 and a server that cannot be reached are asked again, after
+                what Retry-After says or 1, 2, 4, ... seconds.
+            verify: False accepts any certificate.
+            ca: PEM of an authority to be trusted.
+            certificate: PEM of our certificate with its key.
+            is_signed: False leaves the connection out.
+            share_cookies: Cookies are kept for the rest of the execution.
+            as_file: ``always``: the body becomes a file; ``auto``: it does when it is not text, or
+                larger than 5 MB.
+            file_name: Of that file; default what the service says, or the end of the address.
+
         Raises:
-            ConnectionFailure: nobody answered, or not wholly.
+            ConnectionFailure: nobody answered, or not wholly; ``detail["sent"]`` is False when the
+                service cannot have seen the request.
             ModuleTimeoutError: no answer in time.
-            InvalidConfigurationError: the address is refused by the guard; the message says why.
+            InvalidConfigurationError: the guard refuses the address, or the connection may not be
+                used for it.
+            BundleValidationError: a header may not be sent.
             MaxFileSizeExceededError: the body is larger than allowed.
         """
         ...
 
     async def download(
         self, method: str, url: str, *, name: str | None = None, **options: Any
-    ) -> Any:
-        """Like `request`, the body streamed into `Files`; gives (Response without content, Binary)."""
+    ) -> tuple[Response, Binary | None]:
+        """Like `request`, the body streamed into `Files`.
+
+        From status 400 on there is no file: what the service says about the error is the content.
+        """
         ...
 
 
@@ -133,22 +194,39 @@ class Dialer(Protocol):
 class Records(Protocol):
     """One data store, inside the execution's transaction: reads see its own uncommitted writes."""
 
-    def get(self, key: str) -> Bundle | None: ...
-    def put(self, key: str, data: Bundle) -> None: ...
-    def remove(self, key: str) -> bool: ...
+    def get(self, key: str) -> Bundle | None:
+        """One record; None when there is none."""
+        ...
+
+    def put(self, key: str, data: Bundle) -> None:
+        """Write a record, over an older one."""
+        ...
+
+    def remove(self, key: str) -> bool:
+        """Delete a record; False when there was none."""
+        ...
+
     def scan(self) -> Iterator[tuple[str, Bundle]]:
         """Every record in order of its key."""
         ...
 
-    def count(self) -> int: ...
-    def clear(self) -> int: ...
+    def count(self) -> int:
+        """How many records there are."""
+        ...
+
+    def clear(self) -> int:
+        """Delete every record; gives how many there were."""
+        ...
+
     @property
     def structure(self) -> Sequence[Mapping[str, Any]] | None:
         """Declared fields, None when any key is allowed."""
         ...
 
     @property
-    def is_strict(self) -> bool: ...
+    def is_strict(self) -> bool:
+        """True: a record that does not fit the structure is refused."""
+        ...
 
 
 class Context(Protocol):
@@ -205,12 +283,12 @@ class Call:
         self.now = now
         self.module_id = module_id
         self.connection = connection
-        """The fields of the connection, opened for this call; secrets are plain here and only here."""
+        """The fields of the connection, opened for this call; secrets are plain only here."""
         self.http = http
         self.key = key
-        """Stable under repetition: made from execution, module and bundle; for idempotency headers."""
+        """The same when the operation is repeated: for idempotency headers."""
         self.state = state if state is not None else {}
-        """Kept per module and scenario (a cursor, seen ids); written back when the cycle commits."""
+        """Kept per module and scenario (a cursor, seen ids); kept when the cycle commits."""
         self.records = records
         """The data store that the module names, for ``effect: transactional``."""
         self.timeout = timeout

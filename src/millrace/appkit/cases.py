@@ -18,13 +18,17 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from millrace.appkit.auth import Tokens, open_connection
 from millrace.appkit.call import Bundle, Call
 from millrace.appkit.catalog import ModuleSpec
-from millrace.appkit.manifest import Case
+from millrace.appkit.exchange import ExchangeDiffers, ExchangeService
+from millrace.appkit.guard import Guard, GuardedDialer
+from millrace.appkit.http import BoundHttp, CookieJar, HttpClient
+from millrace.appkit.manifest import Case, ConnectionManifest
 from millrace.appkit.memory import MemoryFiles, MemoryRecords
 from millrace.appkit.run import operate, prepare_parameters
 from millrace.errors import ManifestInvalid, ModuleError
@@ -42,8 +46,8 @@ class Outcome:
     response: Any = None
     state: dict[str, Any] = field(default_factory=dict)
     records: dict[str, Bundle] = field(default_factory=dict)
-    unused: list[str] = field(default_factory=list)
-    """Exchanges that were expected and did not happen."""
+    exchange: list[str] = field(default_factory=list)
+    """Where the exchanges differ from those expected."""
 
     files: MemoryFiles = field(default_factory=MemoryFiles)
 
@@ -55,7 +59,7 @@ class CaseContext:
     files: MemoryFiles
     zone: Any = UTC
     http: Any = None
-    dialer: Any = None
+    dialer: Any = field(default_factory=lambda: GuardedDialer(Guard()))
     log: logging.Logger = _LOG
 
 
@@ -75,7 +79,9 @@ async def run_case(spec: ModuleSpec, case: Case) -> Outcome:
     outcome.state = given.values(case.state)
     now = _instant(case.now)
     zone = ZoneInfo(case.timezone)
-    context = CaseContext(files=outcome.files, zone=zone)
+    service = ExchangeService(case.exchange)
+    http = _http(spec, case, service, now=now, files=outcome.files)
+    context = CaseContext(files=outcome.files, zone=zone, http=http)
     try:
         is_aggregator = spec.traits.kind == "aggregator"
         parameters = prepare_parameters(
@@ -100,6 +106,7 @@ async def run_case(spec: ModuleSpec, case: Case) -> Outcome:
             now=now,
             module_id="1",
             connection=given.values(case.connection) if case.connection is not None else None,
+            http=http,
             key=case.key,
             state=outcome.state,
             records=records,
@@ -109,12 +116,17 @@ async def run_case(spec: ModuleSpec, case: Case) -> Outcome:
         outcome.response = call.response
     except ModuleError as error:
         outcome.error = error
+    except ExchangeDiffers as difference:
+        outcome.exchange.append(str(difference))
+    outcome.exchange += [f"this request did not come: {line}" for line in service.unused]
     outcome.records = records.records
     return outcome
 
 
 def differences(case: Case, outcome: Outcome) -> list[str]:
     """Where an outcome is not what its case says; empty when it is."""
+    if outcome.exchange:
+        return outcome.exchange
     found: list[str] = []
     files = outcome.files
     if case.error is not None:
@@ -137,7 +149,6 @@ def differences(case: Case, outcome: Outcome) -> list[str]:
         found += _compare(case.state_after, outcome.state, "state_after", files)
     if case.records_after is not None:
         found += _compare(case.records_after, outcome.records, "records_after", files)
-    found += [f"this exchange did not happen: {line}" for line in outcome.unused]
     return found
 
 
@@ -203,6 +214,48 @@ class _Given:
         if isinstance(value, list | tuple):
             return [self.values(inner) for inner in value]
         return value
+
+
+def _http(
+    spec: ModuleSpec, case: Case, service: ExchangeService, *, now: datetime, files: MemoryFiles
+) -> BoundHttp:
+    """The real client over the service of the case, with a clock that moves when it waits."""
+    clock = CaseClock(now)
+    client = HttpClient(transport=service, clock=clock, sleep=clock.sleep)
+    signer = None
+    if case.connection is not None:
+        signer = open_connection(
+            _connection_type(spec, case),
+            case.connection,
+            app=spec.app.name,
+            connection_id="case",
+            client=client,
+            tokens=Tokens(),
+        )
+    return client.bind(files=files, signer=signer, cookies=CookieJar())
+
+
+def _connection_type(spec: ModuleSpec, case: Case) -> ConnectionManifest:
+    types = spec.manifest.connections
+    chosen = case.connection_type or (types[0] if types else "")
+    if not chosen:
+        raise ManifestInvalid(f"{spec.name}: {case.case}: the module takes no connection")
+    return spec.app.connection(chosen.rpartition(":")[2])
+
+
+class CaseClock:
+    """A clock that moves only when somebody waits."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        """The present instant of the case."""
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        """Move on at once."""
+        self._now += timedelta(seconds=seconds)
 
 
 def _instant(text: str) -> datetime:

@@ -23,6 +23,8 @@ _MOST_CONNECTIONS = 200
 _KEPT_IDLE = 40
 _IDLE_SECONDS = 15.0
 _MOST_POOLS = 20
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
+"""Without a body they are sent without a Content-Length; some servers refuse a zero there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,9 @@ class PooledTransport:
                     scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
                 ),
                 headers=[(name.encode(), value.encode()) for name, value in request.headers],
-                content=request.body,
+                content=None
+                if request.body == b"" and request.method in _BODILESS
+                else request.body,
                 extensions={
                     "timeout": {
                         "connect": connect,
@@ -179,7 +183,7 @@ def _backend(guard: Guard) -> Any:
     """A network backend that asks the guard before it opens a socket."""
     import httpcore2
 
-    sockets = httpcore2.AnyIOBackend()
+    sockets: Any = httpcore2.AnyIOBackend()
 
     class GuardedBackend(httpcore2.AsyncNetworkBackend):
         async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
