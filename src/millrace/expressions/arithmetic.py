@@ -25,7 +25,7 @@ def is_number(value: Any) -> bool:
 
 
 def add_all(values: list[Any], scope: Scope) -> Any:
-    """``a + b + …`` from the left: numbers add up until the first text, from there on texts join."""
+    """``a + b + …`` from the left: numbers add up until the first text, then texts join."""
     total = values[0]
     for index in range(1, len(values)):
         value = values[index]

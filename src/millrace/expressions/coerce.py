@@ -1,7 +1,8 @@
 """The strict rules: what a mapped value becomes when a parameter expects a type.
 
-One matrix, known to users of Make: expected type against received kind. Nothing (null) stays nothing,
-and so do the instructions `ignore` and `erase`; whether a parameter is required is asked elsewhere.
+One matrix, known to users of Make: expected type against received kind. Nothing (null) stays
+nothing, and so do the instructions `ignore` and `erase`; whether a parameter is required is asked
+elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -22,7 +22,7 @@ from millrace.expressions.convert import (
     number_from_text,
     text_of,
 )
-from millrace.expressions.dates import parse_date_text
+from millrace.expressions.dates import parse_date_text, zone_named
 from millrace.expressions.scope import Marker, Scope
 from millrace.expressions.values import Binary
 
@@ -59,7 +59,8 @@ def coerce(
         encoding: What text becomes bytes in, where a buffer is expected.
 
     Raises:
-        BundleValidationError: the value does not fit. The message names both kinds, never the value.
+        BundleValidationError: the value does not fit. The message names both kinds, never the
+        value.
     """
     if value is None or isinstance(value, Marker):
         return value
@@ -85,7 +86,8 @@ class _Context:
     def refuse(self, value: Any, why: str = "") -> BundleValidationError:
         detail = f" ({why})" if why else ""
         return BundleValidationError(
-            f"{_ARTICLES.get(self.type_name, self.type_name)} is expected, not {kind_of(value)}{detail}"
+            f"{_ARTICLES.get(self.type_name, self.type_name)} is expected, not "
+            f"{kind_of(value)}{detail}"
         )
 
 
@@ -219,7 +221,7 @@ def _time(value: Any, context: _Context) -> str | None:
 
 
 def seconds_of_day(text: str) -> float | None:
-    """Seconds since midnight of a text such as ``9:30``, ``09:30:15`` or ``9:30 PM``; None if none."""
+    """Seconds since midnight of ``9:30``, ``09:30:15`` or ``9:30 PM``; None for other texts."""
     match = _TIME.fullmatch(text.strip())
     if match is None:
         return None
@@ -298,18 +300,6 @@ def _timezone(value: Any, context: _Context) -> str:
     if text and zone_named(text) is None:
         raise context.refuse(value, "name one such as Europe/Prague")
     return text
-
-
-def zone_named(name: str) -> tzinfo | None:
-    """The time zone of the IANA database with that name, or None."""
-    if name in ("UTC", "Z", "GMT"):
-        return UTC
-    if not re.fullmatch(r"[A-Za-z0-9_+\-/]{1,64}", name):
-        return None
-    try:
-        return ZoneInfo(name)
-    except (OSError, ValueError, LookupError):
-        return None
 
 
 _RULES: Final[dict[str, Callable[[Any, _Context], Any]]] = {

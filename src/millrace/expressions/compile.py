@@ -27,6 +27,7 @@ from millrace.expressions.tree import (
     Dynamic,
     Hole,
     Index,
+    Items,
     Key,
     Literal,
     Node,
@@ -44,7 +45,7 @@ Evaluate = Callable[[Scope], Any]
 
 CACHED_TEMPLATES: Final = 20_000
 LONGEST_CACHED: Final = 4_096
-"""Longer sources are compiled anew, so that the cache stays small; who holds the template pays once."""
+"""Longer sources are compiled anew, so that the cache stays small."""
 
 _FOLDED_TEXT: Final = 1_024
 
@@ -52,10 +53,11 @@ _FOLDED_TEXT: Final = 1_024
 class Template:
     """One mapped text, compiled once.
 
-    A text that is exactly one hole gives the hole's value with its own kind; everything else is text.
+    A text that is exactly one hole gives the hole's value with its own kind; everything else is
+    text.
     """
 
-    __slots__ = ("evaluate", "functions", "is_constant", "references", "source")
+    __slots__ = ("evaluate", "functions", "is_constant", "references", "source", "words")
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Template:
         is_constant: bool,
         references: frozenset[str],
         functions: frozenset[str],
+        words: frozenset[str],
     ) -> None:
         self.source = source
         self.evaluate = evaluate
@@ -75,6 +78,8 @@ class Template:
         """First steps used: ``1``, ``items``, ``var``, ..."""
         self.functions = functions
         """Names of the functions called."""
+        self.words = words
+        """Bare words in arguments: a name where the scope has one, else a text."""
 
     def __repr__(self) -> str:
         return f"Template({self.source!r})"
@@ -88,8 +93,8 @@ def compile_template(source: str, *, comma: bool = False) -> Template:
         comma: Arguments are separated by commas, as in connector files.
 
     Raises:
-        ExpressionError: a hole does not parse, calls a function that does not exist, or calls one with
-            the wrong number of arguments.
+        ExpressionError: a hole does not parse, calls a function that does not exist, or calls one
+            with the wrong number of arguments.
     """
     if len(source) > LONGEST_CACHED:
         return _template(source, parse_template(source, comma=comma))
@@ -117,48 +122,61 @@ def compile_quiet(source: str) -> Template:
 
 
 def _template(source: str, tree: TemplateTree, *, quiet: bool = False) -> Template:
-    references: set[str] = set()
-    functions: set[str] = set()
+    names = _Names()
     for hole in tree.parts:
         if isinstance(hole, Hole) and hole.node is not None:
-            collect(hole.node, references, functions)
+            names.collect(hole.node)
     return Template(
         source=source,
-        evaluate=_compile_parts(tree.parts, quiet, bool(functions)),
+        evaluate=_compile_parts(tree.parts, quiet, bool(names.functions)),
         is_constant=not any(isinstance(part, Hole) for part in tree.parts),
-        references=frozenset(references),
-        functions=frozenset(functions),
+        references=frozenset(names.references),
+        functions=frozenset(names.functions),
+        words=frozenset(names.words),
     )
 
 
 def references(tree: TemplateTree) -> frozenset[str]:
     """First steps of every reference in a parsed template."""
-    found: set[str] = set()
+    names = _Names()
     for part in tree.parts:
         if isinstance(part, Hole) and part.node is not None:
-            collect(part.node, found, set())
-    return frozenset(found)
+            names.collect(part.node)
+    return frozenset(names.references)
 
 
-def collect(node: Node, references: set[str], functions: set[str]) -> None:
-    """Add the first steps and the function names below a node."""
-    pending: list[Node] = [node]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, Reference):
-            references.add(part.first)
-            pending.extend(step.node for step in part.steps if isinstance(step, Computed))
-        elif isinstance(part, Path):
-            pending.append(part.base)
-            pending.extend(step.node for step in part.steps if isinstance(step, Computed))
-        elif isinstance(part, Call):
-            functions.add(part.name)
-            pending.extend(part.arguments)
-        elif isinstance(part, Unary):
-            pending.append(part.operand)
-        elif isinstance(part, Chain):
-            pending.append(part.first)
-            pending.extend(operand for _, operand, _ in part.rest)
+class _Names:
+    """What a tree mentions."""
+
+    def __init__(self) -> None:
+        self.references: set[str] = set()
+        self.functions: set[str] = set()
+        self.words: set[str] = set()
+
+    def collect(self, node: Node) -> None:
+        pending: list[Node] = [node]
+        while pending:
+            part = pending.pop()
+            if isinstance(part, Reference):
+                self.references.add(part.first)
+                pending.extend(step.node for step in part.steps if isinstance(step, Computed))
+            elif isinstance(part, Path):
+                pending.append(part.base)
+                pending.extend(step.node for step in part.steps if isinstance(step, Computed))
+            elif isinstance(part, Call):
+                self.functions.add(part.name)
+                pending.extend(part.arguments)
+            elif isinstance(part, Items):
+                pending.extend(part.nodes)
+            elif isinstance(part, Unary):
+                pending.append(part.operand)
+            elif isinstance(part, Chain):
+                pending.append(part.first)
+                pending.extend(operand for _, operand, _ in part.rest)
+            elif isinstance(part, Word):
+                self.words.add(part.name)
+            elif isinstance(part, Words):
+                self.words.update(part.names)
 
 
 def _compile_parts(parts: tuple[str | Hole, ...], quiet: bool, calls: bool) -> Evaluate:
@@ -211,14 +229,8 @@ def _join(parts: tuple[str | Hole, ...]) -> Evaluate:
     return joined
 
 
-def compile_node(node: Node, quiet: bool = False, argument: bool = False) -> Evaluate:
-    """The closure of one node.
-
-    Args:
-        node: What to compile.
-        quiet: A missing value is intended and gives no warning.
-        argument: Inside a function's argument, where a bare word may be a text.
-    """
+def compile_node(node: Node, quiet: bool = False) -> Evaluate:
+    """The closure of one node; `quiet` when a missing value is intended and gives no warning."""
     if isinstance(node, Literal):
         return _constant(node.value)
     if isinstance(node, Reference):
@@ -235,6 +247,8 @@ def compile_node(node: Node, quiet: bool = False, argument: bool = False) -> Eva
         return _DYNAMIC[node.name]
     if isinstance(node, Path):
         return _path(node, quiet)
+    if isinstance(node, Items):
+        return _items(node)
     return _unary(node)
 
 
@@ -399,6 +413,15 @@ def _path(node: Path, quiet: bool) -> Evaluate:
     return path
 
 
+def _items(node: Items) -> Evaluate:
+    nodes = [compile_node(part) for part in node.nodes]
+
+    def items(scope: Scope) -> list[Any]:
+        return [part(scope) for part in nodes]
+
+    return items
+
+
 def _known(scope: Scope, name: str) -> bool:
     return name in scope.bundles or name in scope.names
 
@@ -510,7 +533,7 @@ def _call(node: Call) -> Evaluate:
         raise _unknown(node)
     _check_arguments(spec, node)
     arguments = [
-        compile_node(part, quiet=spec.quiet and index == 0, argument=True)
+        compile_node(part, quiet=spec.quiet and index == 0)
         for index, part in enumerate(node.arguments)
     ]
     evaluate = _invoke(spec, arguments, node.position)

@@ -1,7 +1,8 @@
 """What a value becomes when an expression needs another kind: the lenient rules inside ``{{ }}``.
 
-The strict rules for parameters are in ``coerce.py``. Here a missing value is an empty text or a zero,
-numbers are written the way JavaScript writes them, and only what has no sensible reading is an error.
+The strict rules for parameters are in ``coerce.py``. Here a missing value is an empty text or a
+zero, numbers are written the way JavaScript writes them, and only what has no sensible reading is
+an error.
 """
 
 from __future__ import annotations
@@ -208,7 +209,7 @@ def number_from_text(text: str) -> Number | None:
 
 
 def number_or_none(value: Any) -> Number | None:
-    """The number a value stands for; None for everything that is not one, an empty text included."""
+    """The number a value stands for; None when it is not one, as an empty text is not."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int):

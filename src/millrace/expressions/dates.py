@@ -1,7 +1,8 @@
 """Dates as text: the forms a mapped text may have, and Moment's format tokens both ways.
 
-Sources: the list of accepted texts and the token tables are Workfront Fusion's and Make's public help;
-what the help leaves open follows Moment.js 2.30 (https://momentjs.com/docs/), read 2026-11-21.
+Sources: the list of accepted texts and the token tables are Workfront Fusion's and Make's public
+help; what the help leaves open follows Moment.js 2.30 (https://momentjs.com/docs/), read
+2026-11-21.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo
 
 _ZONE = (
     r"(?:\s*(?P<zone>Z|(?:UTC|GMT)?\s*(?P<sign>[+-])(?P<zh>\d{2}):?(?P<zm>\d{2})?|UTC|GMT)"
@@ -53,8 +55,8 @@ def parse_date_text(text: str, zone: tzinfo) -> datetime | None:
     """The instant a text names: day, month and year at least, in one of the forms people use.
 
     Args:
-        text: ISO 8601, ``2016/06/20``, US ``06/20/2016``, ``20.6.2016``, the date of a mail header, each
-            with or without a time (24 hours, or 12 with AM/PM) and an offset.
+        text: ISO 8601, ``2016/06/20``, US ``06/20/2016``, ``20.6.2016``, the date of a mail
+            header, each with or without a time (24 hours, or 12 with AM/PM) and an offset.
         zone: What a text without an offset is read in.
 
     Returns:
@@ -128,9 +130,21 @@ def from_wall(naive: datetime, zone: tzinfo) -> datetime:
 
 
 def to_wall(moment: datetime, zone: tzinfo) -> datetime:
-    """What a clock in `zone` shows at an instant, without a zone; `fold` tells repeated times apart.
+    """What a clock in `zone` shows at an instant; `fold` tells repeated times apart.
 
     Raises:
         OverflowError: the shown date is outside the years 1 to 9999.
     """
     return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def zone_named(name: str) -> tzinfo | None:
+    """The time zone of the IANA database with that name, or None."""
+    if name in ("UTC", "Z", "GMT"):
+        return UTC
+    if not re.fullmatch(r"[A-Za-z0-9_+\-/]{1,64}", name):
+        return None
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, LookupError):
+        return None

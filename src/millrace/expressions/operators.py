@@ -1,7 +1,7 @@
 """The operators of filters, compiled once into predicates.
 
-A filter never fails on data: an operand that cannot be read as the operator's kind makes the condition
-false.
+A filter never fails on data: an operand that cannot be read as the operator's kind makes the
+condition false.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class OperatorSpec:
 
 
 def is_present(value: Any) -> bool:
-    """What ``exist`` means: neither null nor missing nor an empty text. 0, false, [] and {} are there."""
+    """What ``exist`` means: not null, missing or an empty text. 0, false, [] and {} are there."""
     return not (is_empty(value) or isinstance(value, Marker))
 
 
@@ -327,8 +327,8 @@ def compile_filter(conditions: list[list[dict[str, Any]]] | str | None) -> Predi
     """A whole filter: any of the lists whose conditions all hold.
 
     Args:
-        conditions: Outer list OR, inner lists AND; or one boolean expression as text, with or without
-            braces; or nothing, which lets every bundle pass.
+        conditions: Outer list OR, inner lists AND; or one boolean expression as text, with or
+            without braces; or nothing, which lets every bundle pass.
 
     Raises:
         ExpressionError: an unknown operator, or a text that does not parse.

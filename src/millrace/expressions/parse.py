@@ -1,8 +1,8 @@
 """Text to tree: a lexer and a Pratt parser for templates and for the inside of one hole.
 
-The grammar is the one users of Make know: ``;`` between arguments, ``"`` doubled inside a text, module
-ids as first step (``1.email``), backticks around names with spaces, 1-based ``[n]``. The comma option is
-the older form that connector files use.
+The grammar is the one users of Make know: ``;`` between arguments, ``"`` doubled inside a text,
+module ids as first step (``1.email``), backticks around names with spaces, 1-based ``[n]``. The
+comma option is the older form that connector files use.
 
 What people type rather than what exports hold is accepted in arguments only: an argument that is no
 expression, such as ``HH:mm`` or ``+420$&``, is taken as its own text.
@@ -24,6 +24,7 @@ from millrace.expressions.tree import (
     Dynamic,
     Hole,
     Index,
+    Items,
     Key,
     Literal,
     Node,
@@ -99,6 +100,7 @@ _DATE_WORD: Final = re.compile(
     r"(?:YY|YYYY|Q|Qo|M|Mo|MM|MMM|MMMM|D|Do|DD|DDD|DDDD|d|do|dd|ddd|dddd|E|w|ww|W|WW|gg|gggg|GG|GGGG"
     r"|H|HH|h|hh|k|kk|A|a|m|mm|s|ss|S{1,9}|Z|ZZ|X|x)\Z"
 )
+_DATE: Final = re.compile(r"[0-9]{4}(?:-[0-9]{2}-[0-9]{2}|/[0-9]{2}/[0-9]{2})")
 _NUMBERED_REFERENCE: Final = re.compile(r"(?<![\w.])[0-9]+\.[A-Za-z_$`]")
 
 
@@ -303,6 +305,8 @@ class _Parser:
             node = self.expression(1)
             self.expect(")")
             return self.path(node, start)
+        if token.kind == "sign" and token.text == "[":
+            return self.path(Items(self.listed("]")), start)
         self.index -= 1
         raise self.unexpected()
 
@@ -310,7 +314,7 @@ class _Parser:
         sign = following.text if following.kind == "sign" else ""
         if sign == "(":
             self.index += 1
-            return self.path(Call(token.text, self.call_arguments(), token.start), token.start)
+            return self.path(Call(token.text, self.listed(")"), token.start), token.start)
         if sign not in (".", "["):
             if token.text in KEYWORDS:
                 return Literal(KEYWORDS[token.text])
@@ -356,15 +360,16 @@ class _Parser:
     def written(self, start: int) -> str:
         return self.source[start : self.tokens[self.index - 1].end]
 
-    def call_arguments(self) -> tuple[Node, ...]:
-        if self.at_sign(")"):
+    def listed(self, closing: str) -> tuple[Node, ...]:
+        """Arguments of a call or items of an array, up to the closing sign."""
+        if self.at_sign(closing):
             self.index += 1
             return ()
         found: list[Node] = []
         self.arguments += 1
         while True:
-            found.append(self.argument())
-            if self.at_sign(")"):
+            found.append(self.argument(closing))
+            if self.at_sign(closing):
                 break
             if not self.at_sign(*self.separators):
                 raise self.unexpected()
@@ -373,36 +378,44 @@ class _Parser:
         self.arguments -= 1
         return tuple(found)
 
-    def argument(self) -> Node:
+    def argument(self, closing: str) -> Node:
         start, depth, arguments = self.index, self.depth, self.arguments
-        if self.at_sign(")", *self.separators):
+        ends = (closing, *self.separators)
+        if self.at_sign(*ends):
             return Literal(None)
         try:
             node = self.expression(1)
-            if not self.at_sign(")", *self.separators):
+            if not self.at_sign(*ends):
                 raise self.unexpected()
         except _LimitReached:
             raise
         except ExpressionError:
             self.index, self.depth, self.arguments = start, depth, arguments
-            text = self.plain_text()
+            text = self.plain_text(ends)
             if text is None:
                 raise
             return Literal(text)
+        return self.as_typed(node, self.written(self.tokens[start].start))
+
+    def as_typed(self, node: Node, text: str) -> Node:
+        """What parses but is more likely meant as it is written: a date, a format, a few words."""
         if isinstance(node, Word):
             return node
+        if isinstance(node, Chain):
+            if _DATE.fullmatch(text):
+                return Literal(text)
+        elif isinstance(node, Items) and len(node.nodes) == 1 and isinstance(node.nodes[0], Word):
+            return Literal(text)
         names = _bare_names(node)
-        if not names:
-            return node
-        return Words(self.written(self.tokens[start].start), node, names)
+        return Words(text, node, names) if names else node
 
-    def plain_text(self) -> str | None:
+    def plain_text(self, ends: tuple[str, ...]) -> str | None:
         """The argument as it is written, unless it holds something that only an expression has."""
         start = self.tokens[self.index].start
         index = self.index
         while True:
             token = self.tokens[index]
-            if token.kind == "sign" and token.text in (")", *self.separators):
+            if token.kind == "sign" and token.text in ends:
                 break
             if token.kind in ("text", "tick", "end") or token.text in ("(", "{", "}"):
                 return None

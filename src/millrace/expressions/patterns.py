@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from millrace.errors import ExpressionError
+from millrace.expressions.scope import Scope, check_size
 
 _LITERAL: Final = re.compile(r"/(.+)/([a-z]*)\Z", re.DOTALL)
 _FLAGS: Final = frozenset("gimsuyd")
@@ -31,11 +32,12 @@ def compile_pattern(source: str, flags: str = "") -> Any:
 
     Args:
         source: The pattern, without slashes.
-        flags: Of ``i``, ``m`` and ``s``; ``g``, ``u``, ``d`` and ``y`` make no difference to matching.
+        flags: Of ``i``, ``m`` and ``s``; ``g``, ``u``, ``d`` and ``y`` make no difference to
+        matching.
 
     Raises:
-        ExpressionError: the pattern is wrong, or needs look-around or back-references, which no engine
-            with bounded time has.
+        ExpressionError: the pattern is wrong, or needs look-around or back-references, which no
+            engine with bounded time has.
     """
     import re2
 
@@ -51,7 +53,8 @@ def compile_pattern(source: str, flags: str = "") -> Any:
         return re2.compile(prefix + translate(source), options)
     except re2.error as error:
         raise ExpressionError(
-            "the pattern is not a valid regular expression, or repeats something more than 1000 times"
+            "the pattern is not a valid regular expression, or repeats something more than 1000 "
+            "times"
         ) from error
     except UnicodeError as error:
         raise ExpressionError("the pattern holds a broken character") from error
@@ -120,7 +123,8 @@ def translate(source: str) -> str:
             pieces.append(text)
         elif kind == "group":
             raise ExpressionError(
-                f"{_REFUSED[text]} is not available in patterns; match more and cut the result instead"
+                f"{_REFUSED[text]} is not available in patterns; match more and cut the result "
+                f"instead"
             )
         else:
             pieces.append("(?P<" if kind == "name" else text)
@@ -143,21 +147,33 @@ def _escape(char: str, inside: bool) -> str:
         return r"\x08"
     if char in "123456789k" and not inside:
         raise ExpressionError(
-            rf"the back-reference \{char} is not available in patterns; match more and compare instead"
+            rf"the back-reference \{char} is not available in patterns; match more and compare "
+            rf"instead"
         )
     if char == "_" or ord(char) > 127:
         return char
     return "\\" + char
 
 
-def find(pattern: Any, text: str) -> Iterator[Any]:
-    """Every match from left to right.
+# RE2 is linear for one search, but many matches, each looking to the end of the text before it is
+# decided, are not. The product of both is bounded: about half a second of searching.
+_MOST_SEARCHED: Final = 400_000_000
+
+
+def find(pattern: Any, text: str, scope: Scope) -> Iterator[Any]:
+    """Every match from left to right; each costs a step.
 
     Raises:
-        ExpressionError: the text holds a broken character.
+        ExpressionError: the text holds a broken character, or there are too many matches.
     """
+    searched = 0
     try:
-        yield from pattern.finditer(text)
+        for match in pattern.finditer(text):
+            scope.spend(1)
+            searched += len(text) - match.end()
+            if searched > _MOST_SEARCHED:
+                raise ExpressionError("the pattern matches too often in so long a text")
+            yield match
     except UnicodeError as error:
         raise ExpressionError(
             "the text holds a broken character (half a surrogate pair)"
@@ -176,3 +192,62 @@ def is_found(pattern: Any, text: str) -> bool:
         raise ExpressionError(
             "the text holds a broken character (half a surrogate pair)"
         ) from error
+
+
+def replace_matches(pattern: Any, text: str, new: str, *, every: bool, scope: Scope) -> str:
+    """The text with matches replaced.
+
+    Args:
+        pattern: A compiled pattern.
+        text: Where to look.
+        new: May hold ``$&``, ``$$`` and ``$1`` to ``$99``.
+        every: All matches, not the first one only.
+        scope: Every match costs a step.
+
+    Raises:
+        ExpressionError: too many matches, or a result over the limit.
+    """
+    plan = _replacement(new, pattern.groups)
+    pieces: list[str] = []
+    size = at = 0
+    for match in find(pattern, text, scope):
+        start, end = match.span()
+        pieces.append(text[at:start])
+        for part in plan:
+            pieces.append(part if isinstance(part, str) else match.group(part) or "")
+            size += len(pieces[-1])
+        size += start - at
+        check_size(size)
+        at = end
+        if not every:
+            break
+    pieces.append(text[at:])
+    check_size(size + len(text) - at)
+    return "".join(pieces)
+
+
+def _replacement(new: str, groups: int) -> list[str | int]:
+    """Texts and numbers of groups; 0 is the whole match."""
+    plan: list[str | int] = []
+    at = 0
+    for found in _DOLLAR.finditer(new):
+        sign = found[1]
+        if sign == "$":
+            part: str | int = "$"
+        elif sign == "&":
+            part = 0
+        else:
+            # "$12" is group 12 if there is one, else group 1 and a "2".
+            number = sign if int(sign) <= groups else sign[0]
+            if not 1 <= int(number) <= groups:
+                continue
+            plan += [new[at : found.start()], int(number), sign[len(number) :]]
+            at = found.end()
+            continue
+        plan += [new[at : found.start()], part]
+        at = found.end()
+    plan.append(new[at:])
+    return [part for part in plan if part != ""]
+
+
+_DOLLAR: Final = re.compile(r"\$(\$|&|[0-9]{1,2})")

@@ -130,7 +130,8 @@ class Scope:
         """The content of a file.
 
         Raises:
-            ExpressionError: files cannot be opened here, or the file is too large for an expression.
+            ExpressionError: files cannot be opened here, or the file is too large for an
+            expression.
         """
         if self.read_bytes is None:
             raise ExpressionError("the content of a file cannot be read here")

@@ -89,6 +89,13 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """An array written out: ``[1; 2; 3]``."""
+
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unary:
     """``-x`` or ``!x``."""
 
@@ -118,7 +125,7 @@ class Words:
     names: tuple[str, ...]
 
 
-Node = Literal | Dynamic | Word | Reference | Path | Call | Unary | Chain | Words
+Node = Literal | Dynamic | Word | Reference | Path | Call | Items | Unary | Chain | Words
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,19 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
+from millrace.expressions.functions.array import array
+from millrace.expressions.functions.date import date
 from millrace.expressions.functions.general import general
+from millrace.expressions.functions.number import math_
 from millrace.expressions.functions.spec import FunctionSpec
+from millrace.expressions.functions.text import text_
 
 FUNCTIONS: Final[Mapping[str, FunctionSpec]] = MappingProxyType(
-    {name: spec for table in (general,) for name, spec in table.specs.items()}
+    {
+        name: spec
+        for table in (general, math_, text_, date, array)
+        for name, spec in table.specs.items()
+    }
 )
 """Every function by its exact name."""
 

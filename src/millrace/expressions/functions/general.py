@@ -1,5 +1,7 @@
 """Choosing, reading by path, and collections."""
 
+# ruff: noqa: D103  (the text of each function stands in its decorator)
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -19,7 +21,8 @@ Lazy = Callable[[Scope], Any]
 
 @general.add(
     "if(condition; then; [else])",
-    "Gives `then` when the condition is true, otherwise `else`, or nothing without one. Only the chosen "
+    "Gives `then` when the condition is true, otherwise `else`, or nothing without one. Only the "
+    "chosen "
     "one is evaluated. Null, false, 0 and an empty text are false.",
     ("if(1=1; A; B)", "A"),
     ("if(1=2 and 1=2; A; B)", "B"),
@@ -35,7 +38,8 @@ def if_(scope: Scope, condition: Lazy, then: Lazy, otherwise: Lazy | None = None
 
 @general.add(
     "ifempty(value; default)",
-    "Gives the value, or the default when it is null, missing or an empty text. 0 and false are values.",
+    "Gives the value, or the default when it is null, missing or an empty text. 0 and false are "
+    "values.",
     ('ifempty(""; B)', "B"),
     ("ifempty(A; B)", "A"),
     ("ifempty(0; B)", 0),
@@ -50,7 +54,8 @@ def ifempty(scope: Scope, value: Lazy, default: Lazy) -> Any:
 
 @general.add(
     "switch(value; case; result; ...)",
-    "Compares the value with each case and gives the result after the first equal one. A last argument "
+    "Compares the value with each case and gives the result after the first equal one. A last "
+    "argument "
     "without a partner is given when none is equal.",
     ("switch(B; A; 1; B; 2; C; 3)", 2),
     ("switch(X; A; 1; B; 2; C; 3; 4)", 4),
@@ -68,7 +73,8 @@ def switch(scope: Scope, value: Lazy, *cases: Lazy) -> Any:
 
 @general.add(
     "get(value; path)",
-    "Reads from a collection or an array by a path of names joined by dots. Positions in the path count "
+    "Reads from a collection or an array by a path of names joined by dots. Positions in the "
+    "path count "
     "from 1. What is missing gives null.",
     ('get(parseJSON("{""a"":{""b"":[5,6]}}"); "a.b.2")', 6),
     ('get(split("x,y"; ","); 1 + 1)', "y"),

@@ -66,7 +66,7 @@ class FunctionTable:
         """Register the decorated code under the name that the signature begins with.
 
         Args:
-            signature: ``name(a; b; [c])``; ``...`` at the end stands for any number of further ones.
+            signature: ``name(a; b; [c])``; ``...`` at the end stands for any number of them.
             doc: What it does, for the reference.
             examples: Pairs of expression and result.
             extra: Whose function it is.
