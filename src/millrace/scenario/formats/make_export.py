@@ -1,6 +1,7 @@
 """Scenarios written as exports of Make's.
 
-What came from Make goes back as it was, except where it was changed here; see ``make_modules`` for how.
+What came from Make goes back as it was, except where it was changed here; how, is said in
+``make_modules``.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ class _Writer:
         return [written for module in flow for written in self.module(module)]
 
     def named(self, module: Module) -> tuple[str, MakeModule | None, Mapping[str, Any]]:
-        """Make's name of a module, its conversion, and what stands beside it, if that still fits."""
+        """Make's name of a module, its conversion, and what stands beside it, if it still fits."""
         kept = module.extra.get("make", {})
         was = kept.get("was", "")
         spec = spec_of(was.strip(), self.known)

@@ -327,7 +327,10 @@ def read_filter(said: Any) -> Filter | None:
 def _condition(said: Json) -> Json:
     operator = said.get("o", said.get("operator"))
     made = {key: value for key, value in said.items() if key in ("a", "b")}
-    made["o"] = OPERATOR_ALIASES.get(operator, operator) if isinstance(operator, str) else "exist"
+    made["o"] = "text:equal" if "b" in made else "exist"
+    if isinstance(operator, str) and operator.strip():
+        folded = operator.strip().lower()
+        made["o"] = OPERATOR_ALIASES.get(folded, folded)
     return {key: made[key] for key in ("a", "o", "b") if key in made}
 
 
