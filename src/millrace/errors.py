@@ -29,7 +29,9 @@
     │   └── OutcomeUnknownError          the process died between an effect and its answer
     ├── ScenarioInvalid                  a scenario file says something it cannot mean
     ├── ManifestInvalid                  an app folder says something it cannot mean
-    ├── NotFound / NotAllowed / Conflict / QuotaExceeded     what a use case answers
+    ├── SettingsInvalid                  a setting is unknown or cannot be what it says
+    ├── RequestInvalid                   a use case was asked for something that makes no sense
+    ├── NotSignedIn / NotFound / NotAllowed / Conflict / QuotaExceeded     what a use case answers
     ├── VaultError                       sealed bytes cannot be opened, or the key is unusable
     └── StorageError
         ├── StorageUnavailable
@@ -253,6 +255,18 @@ class ScenarioInvalid(MillraceError):
 
 class ManifestInvalid(MillraceError):
     """An app folder cannot be used; the message names file and place."""
+
+
+class SettingsInvalid(MillraceError):
+    """A setting is unknown or cannot be what it says; the message names it."""
+
+
+class RequestInvalid(MillraceError):
+    """What was asked for makes no sense; the message says why."""
+
+
+class NotSignedIn(MillraceError):
+    """Nobody is signed in, or no longer."""
 
 
 class NotFound(MillraceError):

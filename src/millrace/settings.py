@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from millrace.errors import MillraceError
+from millrace.errors import SettingsInvalid
 
 PREFIX = "MILLRACE_"
 TESTING = "MILLRACE_TEST_"
@@ -27,10 +27,6 @@ TESTING = "MILLRACE_TEST_"
 
 Words = tuple[str, ...]
 """In the environment: separated by commas."""
-
-
-class SettingsInvalid(MillraceError):
-    """A setting is unknown or cannot be what it says; the message names it."""
 
 
 class Hidden:

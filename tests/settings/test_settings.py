@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from millrace.errors import SettingsInvalid
 from millrace.settings import (
     Hidden,
-    SettingsInvalid,
     known_settings,
     read_settings,
     shown,

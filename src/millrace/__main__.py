@@ -1,0 +1,5 @@
+"""``python -m millrace``."""
+
+from millrace.cli.main import main
+
+main()
