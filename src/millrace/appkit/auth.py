@@ -39,11 +39,7 @@ class Connection:
         self, manifest: ConnectionManifest, fields: Mapping[str, Any], *, app: str = ""
     ) -> None:
         self._manifest = manifest
-        self._fields = {
-            parameter.name: parameter.default
-            for parameter in manifest.fields
-            if parameter.default is not None
-        } | {name: value for name, value in fields.items() if value is not None}
+        self._fields = filled_fields(manifest, fields)
         self._app = app
         self.hosts = hosts_of(manifest, self._fields)
 
@@ -277,6 +273,16 @@ def open_connection(
             clock=client.clock,
         )
     return Connection(manifest, fields, app=app)
+
+
+def filled_fields(manifest: ConnectionManifest, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``call.connection`` is: as typed by the owner, with defaults for what was left empty."""
+    defaults = {
+        parameter.name: parameter.default
+        for parameter in manifest.fields
+        if parameter.default is not None
+    }
+    return defaults | {name: value for name, value in fields.items() if value is not None}
 
 
 def hosts_of(manifest: ConnectionManifest, fields: Mapping[str, Any]) -> tuple[str, ...]:

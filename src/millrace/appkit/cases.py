@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from millrace.appkit.auth import Tokens, open_connection
+from millrace.appkit.auth import Tokens, filled_fields, open_connection
 from millrace.appkit.call import Bundle, Call
 from millrace.appkit.catalog import ModuleSpec
 from millrace.appkit.exchange import ExchangeDiffers, ExchangeService
@@ -105,7 +105,9 @@ async def run_case(spec: ModuleSpec, case: Case) -> Outcome:
             context=context,
             now=now,
             module_id="1",
-            connection=given.values(case.connection) if case.connection is not None else None,
+            connection=None
+            if case.connection is None
+            else filled_fields(_connection_type(spec, case), given.values(case.connection)),
             http=http,
             key=case.key,
             state=outcome.state,
@@ -125,9 +127,7 @@ async def run_case(spec: ModuleSpec, case: Case) -> Outcome:
 
 def differences(case: Case, outcome: Outcome) -> list[str]:
     """Where an outcome is not what its case says; empty when it is."""
-    if outcome.exchange:
-        return outcome.exchange
-    found: list[str] = []
+    found = list(outcome.exchange)
     files = outcome.files
     if case.error is not None:
         if outcome.error is None:

@@ -1,7 +1,7 @@
 """Read the YAML of an app folder: fast, strict, with the line of every mistake.
 
 Stricter than YAML 1.1 where that surprises people: only ``true`` and ``false`` are booleans, dates
-stay text, keys are text, a key given twice is an error, and there are no anchors.
+stay text, keys are text, a key given twice is an error, and there are no tags.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ def parse_yaml(text: str, *, file: str = "<text>", lines: Lines | None = None) -
         lines: When given, filled with the line of every value.
 
     Raises:
-        ManifestInvalid: not YAML, a key twice, an anchor or a tag; with file and line.
+        ManifestInvalid: not YAML, a key twice or a tag; with file and line.
     """
     import yaml
 
     parser = getattr(yaml, "CLoader", yaml.Loader)(text)
+
+    anchors: dict[str, Any] = {}
 
     def wrong(message: str, mark: Any) -> ManifestInvalid:
         return ManifestInvalid(f"{file}:{mark.line + 1}: {message}")
@@ -51,8 +53,16 @@ def parse_yaml(text: str, *, file: str = "<text>", lines: Lines | None = None) -
     def build(event: Any, path: tuple[str | int, ...]) -> Any:
         if lines is not None:
             lines[path] = event.start_mark.line + 1
-        if getattr(event, "anchor", None) is not None:
-            raise wrong("anchors and aliases are not used here; write it out", event.start_mark)
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in anchors:
+                raise wrong(f"there is no anchor {event.anchor}", event.start_mark)
+            return anchors[event.anchor]
+        value = build_value(event, path)
+        if event.anchor is not None:
+            anchors[event.anchor] = value
+        return value
+
+    def build_value(event: Any, path: tuple[str | int, ...]) -> Any:
         if isinstance(event, yaml.ScalarEvent):
             return _scalar(event.value) if event.implicit[0] else event.value
         if event.tag is not None and not event.implicit:

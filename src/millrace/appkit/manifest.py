@@ -6,7 +6,7 @@ Python function named by ``call:`` says the rest.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -118,7 +118,8 @@ class Paging(Shape, frozen=True, kw_only=True):
     query: dict[str, Any] = {}
     json: Any = None
     condition: str | bool = True
-    """False ends the paging; so do an empty page, the limit and a page already seen."""
+    """False ends the paging; so do an empty page, the limit and the same request twice. Templates
+    see ``body``, ``headers``, ``item`` (the last one), ``page`` (from 1) and ``count`` (so far)."""
 
 
 class Request(Shape, frozen=True, kw_only=True):
@@ -145,10 +146,13 @@ class Request(Shape, frozen=True, kw_only=True):
 
 
 class Polling(Shape, frozen=True, kw_only=True):
-    """How a polling trigger knows what is new."""
+    """How a polling trigger knows what is new.
 
-    type: str
-    """``date`` or ``id``."""
+    The first check obeys the parameters ``start`` (``now``, ``since`` or ``all``; default ``now``)
+    and ``since``, when the module declares them.
+    """
+
+    type: Literal["date", "id"]
 
     id: str
     """Template over ``item``."""
@@ -156,15 +160,15 @@ class Polling(Shape, frozen=True, kw_only=True):
     date: str | None = None
     """Template over ``item``; needed when `type` is ``date``."""
 
-    order: str = "unordered"
-    """How the service sorts: ``asc``, ``desc`` or ``unordered``."""
+    order: Literal["asc", "desc", "unordered"] = "unordered"
+    """How the service sorts. With ``desc`` the paging ends at the first item already seen."""
 
 
 class Answered(Shape, frozen=True, kw_only=True):
     """How an answer becomes bundles."""
 
-    type: str = "automatic"
-    """``automatic`` (by Content-Type), ``json``, ``text``, ``xml`` or ``binary``."""
+    type: Literal["automatic", "json", "text", "binary"] = "automatic"
+    """``automatic`` (by Content-Type), ``json``, ``text`` or ``binary`` (the body is a file)."""
 
     iterate: str | None = None
     """Template that gives an array; one bundle for each ``item``."""
@@ -173,7 +177,7 @@ class Answered(Shape, frozen=True, kw_only=True):
     """Template or a tree of templates; default ``{{item}}`` or ``{{body}}``."""
 
     limit: str | int | None = None
-    """Most bundles given; also ends the paging."""
+    """Most bundles given; also ends the paging. Default: all, for a polling trigger 1."""
 
     valid: str | bool = True
     """False makes a 2xx an error: some services answer 200 with ``ok: false``."""
@@ -305,8 +309,10 @@ class ConnectionManifest(Shape, frozen=True, kw_only=True):
     """``connections/<name>.yaml``."""
 
     label: str
-    type: str = "custom"
-    """``basic``, ``api_key``, ``bearer``, ``oauth2_client_credentials`` or ``custom``."""
+    type: Literal["basic", "api_key", "bearer", "oauth2_client_credentials", "custom"] = "custom"
+    """How requests are signed. The first four know the names of their fields: ``username``,
+    ``password``; ``key``, ``name``, ``placement`` (header or query), ``prefix``; ``token``;
+    ``client_id``, ``client_secret``, ``token_url``, ``scope``."""
 
     description: str = ""
     fields: tuple[Parameter, ...] = ()

@@ -8,9 +8,10 @@ from typing import Any
 
 from millrace.appkit.call import Answer, Call
 from millrace.appkit.catalog import ModuleSpec
+from millrace.appkit.declarative import run_request
 from millrace.engine.parameters import compile_parameters
 from millrace.engine.traits import ModuleTraits, ParameterTraits
-from millrace.errors import BundleValidationError, ManifestInvalid
+from millrace.errors import BundleValidationError
 from millrace.expressions import Scope
 
 
@@ -23,7 +24,7 @@ def operate(spec: ModuleSpec, call: Call) -> Answer | Awaitable[Answer]:
     function = spec.function
     if function is not None:
         return function(call)
-    raise ManifestInvalid(f"{spec.name}: it has neither call nor request")
+    return run_request(spec, call)
 
 
 def prepare_parameters(
