@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from asyncio import Future
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from millrace.errors import StorageUnavailable
 from millrace.ids import new_id
-from millrace.storage.migrations import migrate
+from millrace.storage.database import core, translated
+from millrace.storage.migrations import is_current, migrate
 from millrace.storage.statements import Statement, load
 from millrace.storage.store import (
     Append,
@@ -29,6 +31,9 @@ from millrace.storage.store import (
 from millrace.storage.turns import Turns
 from millrace.storage.writer import Step, Writer
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 T = TypeVar("T")
 
 
@@ -42,8 +47,9 @@ class SqliteStore:
         self._lock = lock
         self._sql = sql = load("sqlite")
         self._reading = _connect(path, is_writer=False)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="millrace-read")
-        self._reading_in_thread = _connect(path, is_writer=False)
+        self._readers = _Readers(path)
+        self._writing = writing
+        self._core: Connection | None = None
         self.records = SqliteRecords(self._reading, sql)
         self._accept, self._holds, self._leave = sql["accept"], sql["holds"], sql["leave"]
         self._promote = sql["promote"]
@@ -68,7 +74,8 @@ class SqliteStore:
         """
         lock = _locked(path.with_name(path.name + ".lock"))
         try:
-            migrate(path)
+            if not is_current(path):
+                migrate(f"sqlite:///{path}")
             writing = _connect(path, is_writer=True)
             return cls(path, lock=lock, writing=writing)
         except BaseException:
@@ -127,6 +134,8 @@ class SqliteStore:
         for state in append.states:
             statement = sql["forget" if state.body is None else "remember"]
             steps.append((statement, statement.pick(state)))
+        for use in append.files:
+            steps.append((sql["file_use"], sql["file_use"].pick(use)))
         for incomplete in append.incomplete:
             steps.append((sql["keep_incomplete"], sql["keep_incomplete"].pick(incomplete)))
         for change in append.changes:
@@ -204,16 +213,16 @@ class SqliteStore:
     async def segments(self, team_id: str, execution_id: str, *, after: int = -1) -> list[Segment]:
         """See `Store.segments`."""
         sql = self._sql["segments"].sql
-        rows = await self._read(
-            lambda connection: connection.execute(sql, (team_id, execution_id, after)).fetchall()
+        rows = await self._readers.run(
+            lambda reader: reader.connection.execute(sql, (team_id, execution_id, after)).fetchall()
         )
         return [Segment(**_named(SEGMENT, row)) for row in rows]
 
     async def checkpoint(self, team_id: str, execution_id: str) -> Segment | None:
         """See `Store.checkpoint`."""
         sql = self._sql["checkpoint"].sql
-        row = await self._read(
-            lambda connection: connection.execute(sql, (team_id, execution_id)).fetchone()
+        row = await self._readers.run(
+            lambda reader: reader.connection.execute(sql, (team_id, execution_id)).fetchone()
         )
         return None if row is None else Segment(**_named(SEGMENT, row))
 
@@ -223,18 +232,69 @@ class SqliteStore:
             self._reading.execute(self._sql["remembered"].sql, (team_id, scenario_id)).fetchall()
         )
 
+    async def scrub(self) -> None:
+        """See `Store.scrub`.
+
+        ``secure_delete`` zeroes the pages of the file; the write-ahead log still has what was there
+        before, until a checkpoint empties it.
+        """
+        await self._writer.outside(
+            lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        )
+
     async def close(self) -> None:
         """See `Store.close`."""
         await self._writer.close()
-        self._thread.shutdown()
+        self._readers.close()
         self._reading.close()
-        self._reading_in_thread.close()
         self._lock.close()
 
-    async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """Read something that may be long, in the reader's thread."""
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        """See `Database.read`."""
+        return await self._readers.run(lambda reader: translated(function, reader.core()))
+
+    async def write(self, function: Callable[[Connection], T]) -> T:
+        """See `Database.write`."""
+        if self._core is None:
+            self._core = core(self._writing)
+        connection = self._core
+        return await self._writer.call(lambda _: translated(function, connection))
+
+
+class _Reader:
+    """A thread's own connection."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = _connect(path, is_writer=False)
+        self._core: Connection | None = None
+
+    def core(self) -> Connection:
+        if self._core is None:
+            self._core = core(self.connection)
+        return self._core
+
+
+class _Readers:
+    """Threads for reads that may be long; two, so that a long one does not stop the others."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._own = threading.local()
+        self._all: list[_Reader] = []
+        self._threads = ThreadPoolExecutor(2, "millrace-read", self._start)
+
+    def _start(self) -> None:
+        self._own.reader = _Reader(self._path)
+        self._all.append(self._own.reader)
+
+    async def run(self, function: Callable[[_Reader], T]) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, function, self._reading_in_thread)
+        return await loop.run_in_executor(self._threads, lambda: function(self._own.reader))
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        for reader in self._all:
+            reader.connection.close()
 
 
 class SqliteRecords:

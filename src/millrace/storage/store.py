@@ -157,6 +157,16 @@ class StateWrite(msgspec.Struct, kw_only=True):
     """Sealed; None forgets."""
 
 
+class FileUse(msgspec.Struct, kw_only=True):
+    """An execution keeps a file: it stays in the blob store as long as anything keeps it."""
+
+    team_id: str
+    file_id: str
+    execution_id: str
+    size_bytes: int
+    created_at_ms: int
+
+
 class IncompleteRow(msgspec.Struct, kw_only=True):
     """A failed execution kept so that it can be resumed."""
 
@@ -222,6 +232,7 @@ class Append(msgspec.Struct, kw_only=True):
     segments: list[Segment] = []
     writes: list[RecordWrite] = []
     states: list[StateWrite] = []
+    files: list[FileUse] = []
     incomplete: list[IncompleteRow] = []
     changes: list[IncompleteChange] = []
     scenario: ScenarioChange | None = None
@@ -352,6 +363,10 @@ class Store(Protocol):
 
     async def state(self, team_id: str, scenario_id: str) -> dict[str, bytes]:
         """What the modules of a scenario remember: module → sealed body."""
+        ...
+
+    async def scrub(self) -> None:
+        """Make sure that what was deleted is no more on the disk. Called after a purge."""
         ...
 
     async def close(self) -> None:

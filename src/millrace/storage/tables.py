@@ -420,14 +420,17 @@ keys = _of_team(
     _maybe("created_by"),
 )
 
-files = _of_team(
-    "files",
+file_uses = Table(
+    "file_uses",
+    metadata,
+    _text("team_id"),
+    _text("file_id"),
     _text("execution_id"),
     _number("size_bytes"),
     _instant("created_at_ms"),
-    _maybe_instant("expires_at_ms"),
-    Index("files_expiry_index", "expires_at_ms"),
-    rowid=False,
+    PrimaryKeyConstraint("team_id", "file_id", "execution_id"),
+    Index("file_uses_execution_index", "team_id", "execution_id"),
+    sqlite_with_rowid=False,
 )
 
 # Trust

@@ -43,19 +43,24 @@ Step = tuple[Statement, tuple[Any, ...]]
 
 
 class Write:
-    """What one caller wants written, all or nothing: steps, or a function of the connection."""
+    """What one caller wants written, all or nothing: steps, or a function of the connection.
 
-    __slots__ = ("call", "future", "result", "steps")
+    With `is_outside` the function runs in the thread, between two transactions.
+    """
+
+    __slots__ = ("call", "future", "is_outside", "result", "steps")
 
     def __init__(
         self,
         future: asyncio.Future[Any],
         steps: list[Step],
-        call: Callable[[sqlite3.Connection], Any] | None = None,
+        call: Callable[[sqlite3.Connection], Any] | None,
+        is_outside: bool,
     ) -> None:
         self.future = future
         self.steps = steps
         self.call = call
+        self.is_outside = is_outside
         self.result: Any = None
 
 
@@ -86,15 +91,23 @@ class Writer:
         """
         return self._enqueue([], function)
 
+    def outside(self, function: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
+        """Queue something that cannot be done inside a transaction, such as a checkpoint."""
+        return self._enqueue([], function, is_outside=True)
+
     def _enqueue(
-        self, steps: list[Step], call: Callable[[sqlite3.Connection], Any] | None
+        self,
+        steps: list[Step],
+        call: Callable[[sqlite3.Connection], Any] | None,
+        *,
+        is_outside: bool = False,
     ) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         if self._is_closed:
             future.set_exception(StorageUnavailable("The database is closed; nothing was written."))
             return future
-        self._queue.append(Write(future, steps, call))
+        self._queue.append(Write(future, steps, call, is_outside))
         if not self._is_busy:
             self._is_busy = True
             loop.call_soon(self._begin, loop)
@@ -112,7 +125,14 @@ class Writer:
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Execute a batch, then commit it in the thread."""
         queue = self._queue
-        batch = [queue.popleft() for _ in range(min(len(queue), MAXIMUM))]
+        if queue[0].is_outside:
+            alone = queue.popleft()
+            done = loop.run_in_executor(self._thread, self._run_outside, alone)
+            done.add_done_callback(lambda done: self._committed(loop, [alone], {}, done))
+            return
+        batch: list[Write] = []
+        while queue and len(batch) < MAXIMUM and not queue[0].is_outside:
+            batch.append(queue.popleft())
         try:
             failed = self._execute(batch)
         except sqlite3.Error as error:
@@ -120,6 +140,9 @@ class Writer:
             return
         commit = loop.run_in_executor(self._thread, self._connection.execute, "COMMIT")
         commit.add_done_callback(lambda done: self._committed(loop, batch, failed, done))
+
+    def _run_outside(self, write: Write) -> None:
+        write.result = write.call(self._connection) if write.call else None
 
     def _committed(
         self,

@@ -67,3 +67,8 @@ WHERE team_id = :team_id AND scenario_id = :scenario_id AND module = :module
 
 -- name: remembered
 SELECT module, body FROM module_states WHERE team_id = :team_id AND scenario_id = :scenario_id
+
+-- name: file_use
+INSERT INTO file_uses (team_id, file_id, execution_id, size_bytes, created_at_ms)
+VALUES (:team_id, :file_id, :execution_id, :size_bytes, :created_at_ms)
+ON CONFLICT (team_id, file_id, execution_id) DO NOTHING
