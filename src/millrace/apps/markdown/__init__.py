@@ -1,0 +1,1 @@
+"""The Markdown app; the catalog finds it by its folder."""

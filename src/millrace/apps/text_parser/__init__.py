@@ -1,0 +1,1 @@
+"""The Text parser app; the catalog finds it by its folder."""
