@@ -1,14 +1,14 @@
 """Every problem of a scenario, each with the path to its place.
 
 Scenarios are judged by two measures. One that was made here must be right: a reference to a module
-that cannot be read is an error. One that was imported ran where it came from, where such a reference
-is silently empty, so there the same is a warning.
+that cannot be read is an error. One that was imported ran where it came from, where such a
+reference is silently empty, so there the same is a warning.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -24,8 +24,7 @@ from millrace.expressions.parse import DYNAMIC, KEYWORDS
 from millrace.scenario.check_settings import check_settings
 from millrace.scenario.model import Filter, Module, Route, Scenario
 from millrace.scenario.problems import Problem, Severity, nearest, path_of
-
-Parts = tuple[str | int, ...]
+from millrace.scenario.texts import Parts, route_place, texts_in
 
 DIRECTIVES = frozenset(
     {"flow:ignore", "flow:resume", "flow:commit", "flow:rollback", "flow:break", "flow:retry"}
@@ -368,7 +367,7 @@ class _Check:
             self.add((*here, word, index, "fallback"), message, "fallback-twice", module)
         ends: list[_Sight] = []
         for index, route in enumerate(module.routes):
-            at = self.route_parts(module, route, here, word, index)
+            at = route_place(module, index, here)
             self.filter(route.filter, (*at, "filter"), before, module)
             if route.is_fallback and route.filter is not None and module.module == "flow:router":
                 message = "a fallback route takes what no other route took; its filter is not used"
@@ -384,13 +383,6 @@ class _Check:
         if module.module == "flow:any-of":
             return before.and_then(*(one for end in ends for one in end.visible))
         return before
-
-    def route_parts(
-        self, module: Module, route: Route, here: Parts, word: str, index: int
-    ) -> Parts:
-        if module.module == "flow:if" and route.is_fallback and index == len(module.routes) - 1:
-            return (*here, "else")
-        return (*here, word, index)
 
     def trigger(self, route: Route, at: Parts, before: _Sight, *, is_first: bool) -> _Sight:
         first = route.flow[0] if route.flow else None
@@ -512,7 +504,7 @@ class _Check:
         self.references(compiled.references, at, sight, module)
 
     def values(self, value: Any, at: Parts, sight: _Sight, module: Module | None) -> None:
-        for parts, text in _texts(value, at):
+        for parts, text in texts_in(value, at):
             self.text(text, parts, sight, module)
 
     def text(self, text: str, at: Parts, sight: _Sight, module: Module | None) -> None:
@@ -557,19 +549,6 @@ def _says_something(filter: Filter) -> bool:
 def _always(route: Route) -> bool:
     is_open = route.filter is None or not _says_something(route.filter)
     return is_open and not route.is_fallback and not route.is_disabled
-
-
-def _texts(value: Any, at: Parts) -> Iterator[tuple[Parts, str]]:
-    """Every text with a hole inside a value, with its path."""
-    if isinstance(value, str):
-        if "{{" in value:
-            yield at, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts(item, (*at, str(key)))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _texts(item, (*at, index))
 
 
 __all__ = ["Lookup", "ModuleLike", "ParameterLike", "Problem", "check"]

@@ -11,17 +11,16 @@ from millrace.scenario.model import Scenario, Schedule, Settings
 from millrace.scenario.problems import Problem, nearest
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]\Z")
+_MONTHS = (
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+)  # fmt: skip
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _CRON = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
     ("day", 1, 31, ()),
-    (
-        "month",
-        1,
-        12,
-        tuple(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]),
-    ),
-    ("weekday", 0, 7, tuple(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])),
+    ("month", 1, 12, _MONTHS),
+    ("weekday", 0, 7, _DAYS),
 )
 _NEEDS = {
     "interval": "every_seconds",

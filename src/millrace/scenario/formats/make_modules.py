@@ -254,6 +254,9 @@ def declared(module: Json) -> Iterator[Json]:
 def resource_parameters(module: Json, spec: MakeModule | None) -> dict[str, str]:
     """Their parameter → our word for the resource it names; one parameter per word."""
     found: dict[str, str] = dict(spec.resource) if spec else {}
+    for name, target in (spec.rename if spec else {}).items():
+        if target == "structure":
+            found.setdefault(name, target)
     taken = set(found.values())
     by_type = {
         str(each["name"]): word
@@ -296,7 +299,7 @@ def resource_label(module: Json, parameter: str) -> str:
 def _resource_name(module: Json, parameter: str, word: str, value: Any) -> str:
     # The id stays in the name: two accounts may have one label, and would be taken for one.
     label = resource_label(module, parameter) or resource_type(module, parameter)
-    if isinstance(value, str) and not value.isdigit():
+    if not label and isinstance(value, str) and not value.isdigit():
         return value
     return f"{label or word.replace('_', ' ')} {value}"
 

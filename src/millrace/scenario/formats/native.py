@@ -17,6 +17,7 @@ from millrace.scenario.formats.schedule import SCHEDULE, write_schedule
 from millrace.scenario.formats.shape import (
     Anything,
     Either,
+    Findings,
     Flag,
     Key,
     ListOf,
@@ -25,7 +26,6 @@ from millrace.scenario.formats.shape import (
     Number,
     Parts,
     Record,
-    Report,
     Text,
     Whole,
 )
@@ -55,10 +55,10 @@ def read_native(source: str | bytes | Mapping[str, Any]) -> Scenario:
         ScenarioInvalid: With every problem of the file in `problems`, each with its path.
     """
     data = read_data(source) if isinstance(source, str | bytes) else dict(source)
-    report = Report()
-    scenario = SCENARIO.read(data, (), report)
-    if report.problems:
-        raise invalid(report.problems)
+    findings = Findings()
+    scenario = SCENARIO.read(data, (), findings)
+    if findings.problems:
+        raise invalid(findings.problems)
     return scenario
 
 
@@ -238,7 +238,7 @@ _FILTER = Named(
                     "conditions": Key(shape=_CONDITIONS, doc="Outer list OR, inner list AND."),
                     "expression": Key(shape=Text(), doc="One boolean expression instead."),
                 },
-                build=lambda found, parts, report: _filter(found, parts, report),
+                build=lambda found, parts, findings: _filter(found, parts, findings),
             ),
         },
         build=lambda made: (
@@ -252,9 +252,9 @@ _FILTER = Named(
 )
 
 
-def _filter(found: dict[str, Any], parts: Parts, report: Report) -> Filter:
+def _filter(found: dict[str, Any], parts: Parts, findings: Findings) -> Filter:
     if "conditions" in found and "expression" in found:
-        report.add(parts, "has conditions and an expression; keep one of them")
+        findings.add(parts, "has conditions and an expression; keep one of them")
     return Filter(
         name=found.get("name", ""),
         conditions=found.get("conditions", ()),
@@ -266,7 +266,7 @@ def _extra(found: dict[str, Any]) -> dict[str, Any]:
     return {"make": found["make"]} if "make" in found else {}
 
 
-def _route(found: dict[str, Any], parts: Parts, report: Report) -> Route:
+def _route(found: dict[str, Any], parts: Parts, findings: Findings) -> Route:
     return Route(
         name=found.get("name", ""),
         filter=found.get("filter"),
@@ -301,25 +301,25 @@ _ELSE = Either(
 class _Trigger:
     """One trigger of an any-of: a module, or a route that begins with one."""
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         if isinstance(value, dict) and "module" not in value and "flow" in value:
-            return _ROUTE.read(value, parts, report)
-        module = MODULE.read(value, parts, report)
+            return _ROUTE.read(value, parts, findings)
+        module = MODULE.read(value, parts, findings)
         return None if module is None else Route(flow=(module,))
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"anyOf": [_MODULE.schema(definitions), _ROUTE.schema(definitions)]}
 
 
-def _module(found: dict[str, Any], parts: Parts, report: Report) -> Module | None:
+def _module(found: dict[str, Any], parts: Parts, findings: Findings) -> Module | None:
     name, _, pinned = found["module"].partition("@")
     if pinned and not (pinned.isascii() and pinned.isdigit() and len(pinned) < 10):
-        report.add((*parts, "module"), "after @ comes a version number, such as http:request@1")
+        findings.add((*parts, "module"), "after @ comes a version number, such as http:request@1")
         return None
     for key, owners in _OWNERS.items():
         if key in found and name not in owners:
             owner = " and ".join(owners)
-            report.add((*parts, key), f"belongs to {owner} only, not to {name}", "unknown-key")
+            findings.add((*parts, key), f"belongs to {owner} only, not to {name}", "unknown-key")
     routes: tuple[Route, ...] = found.get("routes") or found.get("triggers") or ()
     if name == "flow:if":
         routes = found.get("branches", ())
@@ -393,7 +393,7 @@ _MODULE = Named(name="module", get=lambda: _RECORD)
 MODULE = _MODULE
 
 
-def _input(found: dict[str, Any], parts: Parts, report: Report) -> Input:
+def _input(found: dict[str, Any], parts: Parts, findings: Findings) -> Input:
     kept = ("options", "make")
     return Input(
         name=found["name"],
@@ -422,7 +422,7 @@ _INPUT = Record(
 )
 _SETTINGS = Record(
     doc="How the scenario runs.",
-    build=lambda found, parts, report: Settings(**found),
+    build=lambda found, parts, findings: Settings(**found),
     keys={
         "sequential": Key(
             shape=Flag(), doc="One execution at a time, in order of arrival.", default=False
@@ -480,7 +480,7 @@ _NEED = Record(
 )
 
 
-def _scenario(found: dict[str, Any], parts: Parts, report: Report) -> Scenario:
+def _scenario(found: dict[str, Any], parts: Parts, findings: Findings) -> Scenario:
     return Scenario(
         name=found.get("name", ""),
         description=found.get("description", ""),
@@ -501,13 +501,13 @@ def _scenario(found: dict[str, Any], parts: Parts, report: Report) -> Scenario:
 class _Version:
     """The version of the format."""
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         if isinstance(value, int) and not isinstance(value, bool) and value > VERSION:
-            report.add(
+            findings.add(
                 parts, f"this file needs a newer Millrace; this one reads {VERSION}", "version"
             )
         elif value != VERSION or isinstance(value, bool):
-            report.add(parts, f"must be {VERSION}", "version")
+            findings.add(parts, f"must be {VERSION}", "version")
         return value
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:

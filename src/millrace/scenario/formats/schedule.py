@@ -7,12 +7,12 @@ from typing import Any
 
 from millrace.scenario.formats.shape import (
     Either,
+    Findings,
     Flag,
     Key,
     ListOf,
     Parts,
     Record,
-    Report,
     Text,
     Whole,
 )
@@ -33,12 +33,12 @@ _WAYS = ("every", "cron", "daily", "weekly", "monthly", "yearly", "once", "insta
 class _Span:
     """A span of time in words."""
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         match = _SPAN.match(value) if isinstance(value, str) else None
         unit = "" if match is None else match[2].lower()
         unit = _SHORT.get(unit, unit.removesuffix("s"))
         if match is None or unit not in _UNITS:
-            report.add(parts, "a number with a unit is expected, such as 15 minutes", "schedule")
+            findings.add(parts, "a number with a unit is expected, such as 15 minutes", "schedule")
             return None
         return int(match[1] or 1) * _UNITS[unit]
 
@@ -53,7 +53,7 @@ class _Names:
         self.names = names
         self.first = first
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         items = value if isinstance(value, list) else [value]
         made: list[int] = []
         for index, item in enumerate(items):
@@ -68,7 +68,7 @@ class _Names:
                 made.append(hits[0] + self.first)
             else:
                 hint = nearest(word, self.names) if word else ""
-                report.add((*parts, index), f"a number or an English name is expected{hint}")
+                findings.add((*parts, index), f"a number or an English name is expected{hint}")
         return tuple(made)
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -86,19 +86,19 @@ _WINDOW = Record(
 )
 
 
-def _build(found: dict[str, Any], parts: Parts, report: Report) -> Schedule | None:
+def _build(found: dict[str, Any], parts: Parts, findings: Findings) -> Schedule | None:
     ways = [way for way in _WAYS if way in found]
     if len(ways) != 1:
-        report.add(parts, f"exactly one of {', '.join(_WAYS)} is expected", "schedule")
+        findings.add(parts, f"exactly one of {', '.join(_WAYS)} is expected", "schedule")
         return None
     way, value = ways[0], found[ways[0]]
     if way in ("weekly", "monthly", "yearly") and "at" not in found:
-        report.add((*parts, "at"), "is missing: the local time HH:MM", "missing-key")
+        findings.add((*parts, "at"), "is missing: the local time HH:MM", "missing-key")
     if way == "yearly" and "months" not in found:
-        report.add((*parts, "months"), "is missing: the months, 1 to 12", "missing-key")
+        findings.add((*parts, "months"), "is missing: the months, 1 to 12", "missing-key")
     for key, ways_with_it in (("at", ("weekly", "monthly", "yearly")), ("months", ("yearly",))):
         if key in found and way not in ways_with_it:
-            report.add((*parts, key), f"means nothing with {way}", "schedule")
+            findings.add((*parts, key), f"means nothing with {way}", "schedule")
     return Schedule(
         kind="interval" if way == "every" else way,
         every_seconds=value if way == "every" else None,

@@ -16,7 +16,7 @@ Parts = tuple[str | int, ...]
 JsonSchema = dict[str, Any]
 
 
-class Report:
+class Findings:
     """The problems of one reading."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Report:
 class Shape(Protocol):
     """What a value in a file may be."""
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """The value as the model wants it; None after noting a problem."""
         ...
 
@@ -57,16 +57,16 @@ class Text:
     pattern: str | None = None
     choices: tuple[str, ...] = ()
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):
-            report.add(parts, f"a text is expected, not {kind_of(value)}; put it in quotes")
+            findings.add(parts, f"a text is expected, not {kind_of(value)}; put it in quotes")
             return None
         if self.choices and value not in self.choices:
             known = ", ".join(self.choices)
-            report.add(parts, f"must be one of {known}{nearest(value, self.choices)}", "choice")
+            findings.add(parts, f"must be one of {known}{nearest(value, self.choices)}", "choice")
             return None
         return value
 
@@ -84,11 +84,11 @@ class Text:
 class Flag:
     """True or false; ``yes`` and ``on`` are texts."""
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
         if isinstance(value, bool):
             return value
-        report.add(parts, f"true or false is expected, not {kind_of(value)}")
+        findings.add(parts, f"true or false is expected, not {kind_of(value)}")
         return None
 
     def schema(self, definitions: dict[str, JsonSchema]) -> JsonSchema:
@@ -103,14 +103,14 @@ class Whole:
     minimum: int | None = None
     maximum: int | None = None
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
         if not isinstance(value, int) or isinstance(value, bool):
-            report.add(parts, f"a whole number is expected, not {kind_of(value)}")
+            findings.add(parts, f"a whole number is expected, not {kind_of(value)}")
         elif self.minimum is not None and value < self.minimum:
-            report.add(parts, f"must be at least {self.minimum}", "range")
+            findings.add(parts, f"must be at least {self.minimum}", "range")
         elif self.maximum is not None and value > self.maximum:
-            report.add(parts, f"must be at most {self.maximum}", "range")
+            findings.add(parts, f"must be at most {self.maximum}", "range")
         else:
             return value
         return None
@@ -129,11 +129,11 @@ class Whole:
 class Number:
     """A number, whole or not."""
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value
-        report.add(parts, f"a number is expected, not {kind_of(value)}")
+        findings.add(parts, f"a number is expected, not {kind_of(value)}")
         return None
 
     def schema(self, definitions: dict[str, JsonSchema]) -> JsonSchema:
@@ -145,7 +145,7 @@ class Number:
 class Anything:
     """Any plain data, as written."""
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
         return value
 
@@ -163,17 +163,17 @@ class ListOf:
     hint: str = ""
     """What to do instead, said when something else than a list was found."""
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
         if not isinstance(value, list):
             hint = f"; {self.hint}" if self.hint else ""
-            report.add(parts, f"a list is expected, not {kind_of(value)}{hint}")
+            findings.add(parts, f"a list is expected, not {kind_of(value)}{hint}")
             return None
         if self.length is not None and len(value) != self.length:
-            report.add(parts, f"{self.length} items are expected, not {len(value)}")
+            findings.add(parts, f"{self.length} items are expected, not {len(value)}")
             return None
         return tuple(
-            self.item.read(item, (*parts, index), report) for index, item in enumerate(value)
+            self.item.read(item, (*parts, index), findings) for index, item in enumerate(value)
         )
 
     def schema(self, definitions: dict[str, JsonSchema]) -> JsonSchema:
@@ -190,12 +190,14 @@ class MapOf:
 
     value: Shape
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
         if not isinstance(value, dict):
-            report.add(parts, f"a map is expected, not {kind_of(value)}")
+            findings.add(parts, f"a map is expected, not {kind_of(value)}")
             return None
-        return {name: self.value.read(item, (*parts, name), report) for name, item in value.items()}
+        return {
+            name: self.value.read(item, (*parts, name), findings) for name, item in value.items()
+        }
 
     def schema(self, definitions: dict[str, JsonSchema]) -> JsonSchema:
         """See `Shape`."""
@@ -221,29 +223,29 @@ class Record:
 
     keys: Mapping[str, Key]
     doc: str = ""
-    build: Callable[[dict[str, Any], Parts, Report], Any] | None = None
+    build: Callable[[dict[str, Any], Parts, Findings], Any] | None = None
     """Called only when nothing was wrong inside; may still note problems."""
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
         if not isinstance(value, dict):
-            report.add(parts, f"a map is expected, not {kind_of(value)}")
+            findings.add(parts, f"a map is expected, not {kind_of(value)}")
             return None
-        before = len(report.problems)
+        before = len(findings.problems)
         found: dict[str, Any] = {}
         for name, item in value.items():
             key = self.keys.get(name)
             if key is None:
                 message = f"unknown key{nearest(name, self.keys)}"
-                report.add((*parts, name), message, "unknown-key")
+                findings.add((*parts, name), message, "unknown-key")
             elif item is not None or isinstance(key.shape, Anything):
-                found[name] = key.shape.read(item, (*parts, name), report)
+                found[name] = key.shape.read(item, (*parts, name), findings)
         for name, key in self.keys.items():
             if key.is_required and name not in found:
-                report.add((*parts, name), "is missing", "missing-key")
-        if len(report.problems) > before:
+                findings.add((*parts, name), "is missing", "missing-key")
+        if len(findings.problems) > before:
             return None
-        return found if self.build is None else self.build(found, parts, report)
+        return found if self.build is None else self.build(found, parts, findings)
 
     def schema(self, definitions: dict[str, JsonSchema]) -> JsonSchema:
         """See `Shape`."""
@@ -267,9 +269,9 @@ class Named:
     name: str
     get: Callable[[], Shape]
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
-        return self.get().read(value, parts, report)
+        return self.get().read(value, parts, findings)
 
     def schema(self, definitions: dict[str, JsonSchema]) -> JsonSchema:
         """See `Shape`."""
@@ -287,15 +289,15 @@ class Either:
     expected: str
     build: Callable[[Any], Any] | None = None
 
-    def read(self, value: Any, parts: Parts, report: Report) -> Any:
+    def read(self, value: Any, parts: Parts, findings: Findings) -> Any:
         """See `Shape`."""
         shape = self.by_type.get(type(value))
         if shape is None:
-            report.add(parts, f"{self.expected} is expected, not {kind_of(value)}")
+            findings.add(parts, f"{self.expected} is expected, not {kind_of(value)}")
             return None
-        before = len(report.problems)
-        made = shape.read(value, parts, report)
-        return made if self.build is None or len(report.problems) > before else self.build(made)
+        before = len(findings.problems)
+        made = shape.read(value, parts, findings)
+        return made if self.build is None or len(findings.problems) > before else self.build(made)
 
     def schema(self, definitions: dict[str, JsonSchema]) -> JsonSchema:
         """See `Shape`."""
