@@ -1,0 +1,1 @@
+"""The Archive app; the catalog finds it by its folder."""
