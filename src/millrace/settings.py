@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from millrace.errors import SettingsInvalid
+from millrace.vault.secret import Secret
 
 PREFIX = "MILLRACE_"
 TESTING = "MILLRACE_TEST_"
@@ -27,31 +28,6 @@ TESTING = "MILLRACE_TEST_"
 
 Words = tuple[str, ...]
 """In the environment: separated by commas."""
-
-
-class Hidden:
-    """A secret setting: nothing that prints it shows it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The value itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Hidden) and self._value == other._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a secret is not pickled")
 
 
 class _Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,7 +129,7 @@ class Settings(_Group, frozen=True, kw_only=True):
         Meta(description="Networks of reverse proxies whose X-Forwarded-For is believed."),
     ] = ()
     master_key: Annotated[
-        Hidden | None,
+        Secret | None,
         Meta(
             description="32 bytes in base64; seals everything that is stored. Empty: the file "
             "`master.key` in the data folder, made at the first start."
@@ -276,8 +252,8 @@ def _convert(setting: Setting, text: str) -> Any:
     value: Any = text.strip()
     if get_origin(plain) is tuple:
         value = [part.strip() for part in text.split(",") if part.strip()]
-    elif Hidden in get_args(plain):
-        return Hidden(text) if text else None
+    elif Secret in get_args(plain):
+        return Secret(text) if text else None
     try:
         return msgspec.convert(value, setting.type, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
@@ -287,8 +263,8 @@ def _convert(setting: Setting, text: str) -> Any:
 def _decode(type_: type, value: Any) -> Any:
     if type_ is Path or issubclass(type_, Path):
         return Path(value).expanduser()
-    if type_ is Hidden:
-        return value if isinstance(value, Hidden) else Hidden(value)
+    if type_ is Secret:
+        return value if isinstance(value, Secret) else Secret(value)
     raise NotImplementedError
 
 
