@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from millrace.expressions.convert import (
     date_or_none,
@@ -72,12 +72,17 @@ def _same_date(left: Any, right: Any, scope: Scope) -> bool:
     return bool(date_text(date) == value)
 
 
+_PLAIN: Final = frozenset({(str, str), (int, int), (int, float), (float, int), (float, float)})
+"""Kinds that Python itself orders as the language does."""
+
+
 def order(left: Any, right: Any, scope: Scope) -> int | None:
     """-1, 0 or 1 as `left` is before, at or after `right`; None when they have no order.
 
     Two texts go by code point, dates by instant, everything else by number.
     """
-    if type(left) is str and type(right) is str:
+    kinds = type(left), type(right)
+    if kinds in _PLAIN:
         return (left > right) - (left < right)
     one: Any
     other: Any

@@ -19,7 +19,7 @@ from millrace.expressions.convert import is_true, measure, milliseconds, text_of
 from millrace.expressions.functions import FUNCTIONS, FunctionSpec, suggestion
 from millrace.expressions.parse import DYNAMIC, KEYWORDS, parse_expression, parse_template
 from millrace.expressions.paths import item_at, step_into
-from millrace.expressions.scope import MAX_STEPS, Scope, check_size
+from millrace.expressions.scope import MAX_OUTPUT, MAX_STEPS, Scope, check_size
 from millrace.expressions.tree import (
     Call,
     Chain,
@@ -165,7 +165,7 @@ class _Names:
                 pending.extend(step.node for step in part.steps if isinstance(step, Computed))
             elif isinstance(part, Call):
                 self.functions.add(part.name)
-                pending.extend(part.arguments)
+                pending.extend(_arguments(part))
             elif isinstance(part, Items):
                 pending.extend(part.nodes)
             elif isinstance(part, Unary):
@@ -223,7 +223,9 @@ def _join(parts: tuple[str | Hole, ...]) -> Evaluate:
         for index, hole in holes:
             value = hole(scope)
             filled[index] = value if type(value) is str else text_of(value, scope)
-        check_size(sum(map(len, filled)))
+        size = sum(map(len, filled))
+        if size > MAX_OUTPUT:
+            check_size(size)
         return "".join(filled)
 
     return joined
@@ -323,18 +325,27 @@ def _reference(node: Reference, quiet: bool) -> Evaluate:
 
 def _field(first: str, name: str, text: str, quiet: bool) -> Evaluate:
     """``1.email``, the commonest of all: two look-ups and no loop."""
+    read = _reader((Key(name),))
 
-    def field(scope: Scope) -> Any:
-        bundle = scope.bundles.get(first)
-        if bundle is None:
-            bundle = scope.names.get(first)
-        if type(bundle) is dict and name in bundle:
-            return bundle[name]
-        if type(bundle) is list and name.isdigit():
-            return item_at(bundle, name)
-        if not quiet and scope.warnings is not None:
+    def other(scope: Scope) -> Any:
+        base = scope.bundles.get(first)
+        if base is None:
+            base = scope.names.get(first)
+        value = read(base, scope)
+        if value is not _ABSENT:
+            return value
+        if not quiet:
             _missing(scope, text)
         return None
+
+    if not first.isdigit():
+        return other
+
+    def field(scope: Scope) -> Any:
+        try:
+            return scope.bundles[first][name]
+        except (KeyError, TypeError):
+            return other(scope)
 
     return field
 
@@ -353,7 +364,7 @@ def _nested_field(first: str, outer: str, inner: str, text: str, quiet: bool) ->
         value = read(bundle, scope)
         if value is not _ABSENT:
             return value
-        if not quiet and scope.warnings is not None:
+        if not quiet:
             _missing(scope, text)
         return None
 
@@ -461,16 +472,9 @@ def _unary(node: Unary) -> Evaluate:
         try:
             return negative(operand(scope))
         except ExpressionError as error:
-            raise _placed(error, "-", position) from error
+            raise _failure(error, "-", position) from None
 
     return minus
-
-
-def _placed(error: ExpressionError, function: str, position: int) -> ExpressionError:
-    """The error with the place where it happened; an inner place is kept."""
-    if error.function is not None or error.position is not None:
-        return error
-    return ExpressionError(str(error.args[0]), position=position, function=function)
 
 
 def _chain(node: Chain) -> Evaluate:
@@ -492,7 +496,7 @@ def _chain(node: Chain) -> Evaluate:
             try:
                 return only(first(scope), right(scope), scope)
             except ExpressionError as error:
-                raise _placed(error, only_sign, only_position) from error
+                raise _failure(error, only_sign, only_position) from None
 
         return pair
 
@@ -502,7 +506,7 @@ def _chain(node: Chain) -> Evaluate:
             try:
                 value = operation(value, right(scope), scope)
             except ExpressionError as error:
-                raise _placed(error, sign, position) from error
+                raise _failure(error, sign, position) from None
         return value
 
     return chain
@@ -534,12 +538,26 @@ def _call(node: Call) -> Evaluate:
     _check_arguments(spec, node)
     arguments = [
         compile_node(part, quiet=spec.quiet and index == 0)
-        for index, part in enumerate(node.arguments)
+        for index, part in enumerate(_arguments(node))
     ]
     evaluate = _invoke(spec, arguments, node.position)
     if spec.pure and all(isinstance(part, Literal) for part in node.arguments):
         return _folded(evaluate)
     return evaluate
+
+
+def _arguments(node: Call) -> tuple[Node, ...]:
+    spec = FUNCTIONS.get(node.name)
+    if spec is None or not spec.paths:
+        return node.arguments
+    return (*node.arguments[:1], *map(_key, node.arguments[1:]))
+
+
+def _key(node: Node) -> Node:
+    """``sender.name`` as the key of `map` or `sort`: a text, unless the scope knows ``sender``."""
+    if isinstance(node, Reference) and not node.first.isdigit():
+        return Words(node.text, node, (node.first,))
+    return node
 
 
 def _unknown(node: Call) -> ExpressionError:
@@ -572,45 +590,58 @@ def _invoke(spec: FunctionSpec, arguments: list[Evaluate], position: int) -> Eva
     """The call itself, without a loop for the usual numbers of arguments."""
     call = spec.call
     name = spec.name
-    invoke: Evaluate
+
     if spec.lazy:
 
-        def invoke(scope: Scope) -> Any:
-            return call(scope, *arguments)
+        def lazy_call(scope: Scope) -> Any:
+            try:
+                return call(scope, *arguments)
+            except _FAILURES as error:
+                raise _failure(error, name, position) from None
 
-    elif len(arguments) == 1:
-        (one,) = arguments
+        return lazy_call
 
-        def invoke(scope: Scope) -> Any:
-            return call(scope, one(scope))
+    if len(arguments) == 1:
+        only = arguments[0]
 
-    elif len(arguments) == 2:
+        def call_of_one(scope: Scope) -> Any:
+            try:
+                return call(scope, only(scope))
+            except _FAILURES as error:
+                raise _failure(error, name, position) from None
+
+        return call_of_one
+
+    if len(arguments) == 2:
         one, two = arguments
 
-        def invoke(scope: Scope) -> Any:
-            return call(scope, one(scope), two(scope))
+        def call_of_two(scope: Scope) -> Any:
+            try:
+                return call(scope, one(scope), two(scope))
+            except _FAILURES as error:
+                raise _failure(error, name, position) from None
 
-    else:
+        return call_of_two
 
-        def invoke(scope: Scope) -> Any:
-            return call(scope, *[argument(scope) for argument in arguments])
-
-    def guarded(scope: Scope) -> Any:
+    def call_of_many(scope: Scope) -> Any:
         try:
-            return invoke(scope)
-        except ExpressionError as error:
-            placed = _placed(error, name, position)
-            if placed is error:
-                raise
-            raise placed from error
-        except (ArithmeticError, ValueError, RecursionError) as error:
-            raise ExpressionError(
-                "the values given are outside what it can work with",
-                position=position,
-                function=name,
-            ) from error
+            return call(scope, *[argument(scope) for argument in arguments])
+        except _FAILURES as error:
+            raise _failure(error, name, position) from None
 
-    return guarded
+    return call_of_many
+
+
+_FAILURES: Final = (ExpressionError, ArithmeticError, ValueError, RecursionError)
+
+
+def _failure(error: Exception, function: str, position: int) -> ExpressionError:
+    """The error that a failed call or operator is reported as; an inner place is kept."""
+    if not isinstance(error, ExpressionError):
+        error = ExpressionError("the values given are outside what it can work with")
+    if error.function is None and error.position is None:
+        error.function, error.position = function, position
+    return error
 
 
 def _folded(evaluate: Evaluate) -> Evaluate:

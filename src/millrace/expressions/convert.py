@@ -36,12 +36,10 @@ def text_of(value: Any, scope: Scope) -> str:
     """
     if isinstance(value, str):
         return value
-    if value is None or isinstance(value, Marker):
+    if value is None:
         return ""
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
         return _integer_text(value)
     if isinstance(value, float):
@@ -54,6 +52,8 @@ def text_of(value: Any, scope: Scope) -> str:
         return ", ".join(parts)
     if isinstance(value, dict):
         return json_text(value, scope)
+    if isinstance(value, Marker):
+        return ""
     return text_of_bytes(bytes_of(value, scope))
 
 

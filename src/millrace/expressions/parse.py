@@ -180,7 +180,7 @@ def _tokenise(
         kind = str(match.lastgroup)
         text = match.group()
         if kind == "end" and inside_braces:
-            tokens.append(_Token("end", "", at, at))
+            tokens += [_Token("end", "", at, at)] * 2
             return tokens, match.end()
         if kind == "junk" and (text == '"' or (text == "'" and _opens_text(source, at))):
             raise ExpressionError("a text that starts here has no closing quote", position=at)
@@ -205,7 +205,7 @@ def _tokenise(
         raise _LimitReached(
             f"an expression may have at most {MAX_SOURCE} characters", position=start
         )
-    tokens.append(_Token("end", "", at, at))
+    tokens += [_Token("end", "", at, at)] * 2
     return tokens, at
 
 
@@ -215,7 +215,7 @@ def _opens_text(source: str, at: int) -> bool:
 
 
 class _Parser:
-    """One hole. The tokens end with an ``end`` token, so looking ahead by one is always safe."""
+    """One hole. The tokens end with two ``end`` tokens, so looking ahead by one is always safe."""
 
     def __init__(self, source: str, tokens: list[_Token], *, comma: bool) -> None:
         self.source = source

@@ -167,6 +167,7 @@ def slice_(scope: Scope, value: Any, start: Any, end: Any = None) -> list[Any]:
     (f'map({_SAMPLE}; "name")', ["Bob", "Tim"]),
     (f'map({_SAMPLE}; "name"; "age"; "23")', ["Tim"]),
     (f'map({_SAMPLE}; "name"; "age"; "22,23")', ["Bob", "Tim"]),
+    paths=True,
 )
 def map_(
     scope: Scope, value: Any, key: Any, filter_key: Any = None, wanted: Any = None
@@ -205,6 +206,7 @@ _ORDERS = ("asc", "desc", "asc ci", "desc ci")
     ('sort(["b"; "a"; "C"]; asc ci)', ["a", "b", "C"]),
     (f"map(sort({_SAMPLE}; desc; name); name)", ["Tim", "Bob"]),
     (f"map(sort({_SAMPLE}; name); name)", ["Bob", "Tim"]),
+    paths=True,
 )
 def sort(scope: Scope, value: Any, order: Any = None, key: Any = None) -> list[Any]:
     items = _items(value, scope)
@@ -286,6 +288,7 @@ def _ordered(value: Any, scope: Scope) -> Any:
     "collections are equal when they have the same value there.",
     ("distinct([1; 2; 1])", [1, 2]),
     (f"length(distinct(merge({_SAMPLE}; {_SAMPLE}); name))", 2),
+    paths=True,
 )
 def distinct(scope: Scope, value: Any, key: Any = None) -> list[Any]:
     path = None if is_empty(key) else read_path(key, scope)
@@ -314,6 +317,7 @@ def deduplicate(scope: Scope, value: Any) -> list[Any]:
     "value.",
     (f"toCollection({_SAMPLE}; name; age)", {"Bob": 22, "Tim": 23}),
     extra="M",
+    paths=True,
 )
 def to_collection(scope: Scope, value: Any, key: Any, field: Any) -> dict[str, Any]:
     key_path, value_path = read_path(key, scope), read_path(field, scope)

@@ -79,6 +79,7 @@ def switch(scope: Scope, value: Lazy, *cases: Lazy) -> Any:
     ('get(parseJSON("{""a"":{""b"":[5,6]}}"); "a.b.2")', 6),
     ('get(split("x,y"; ","); 1 + 1)', "y"),
     ('get(parseJSON("{}"); "a.b")', None),
+    paths=True,
 )
 def get(scope: Scope, value: Any, path: Any) -> Any:
     return follow(value, read_path(path, scope))
@@ -88,6 +89,7 @@ def get(scope: Scope, value: Any, path: Any) -> Any:
     "pick(collection; key; ...)",
     "A collection with the named keys only.",
     ('pick(parseJSON("{""a"":1,""b"":2}"); "a")', {"a": 1}),
+    paths=True,
 )
 def pick(scope: Scope, collection: Any, *keys: Any) -> Any:
     wanted = _keys(keys, scope)
@@ -98,6 +100,7 @@ def pick(scope: Scope, collection: Any, *keys: Any) -> Any:
     "omit(collection; key; ...)",
     "A collection without the named keys.",
     ('omit(parseJSON("{""a"":1,""b"":2}"); "a")', {"b": 2}),
+    paths=True,
 )
 def omit(scope: Scope, collection: Any, *keys: Any) -> Any:
     unwanted = _keys(keys, scope)

@@ -38,6 +38,9 @@ class FunctionSpec:
     quiet: bool
     """A missing value as first argument is intended and gives no warning."""
 
+    paths: bool
+    """Arguments after the first are keys: a dotted name the scope does not know is its own text."""
+
     least: int
     most: int | None
     """Number of arguments; no upper bound is None."""
@@ -62,6 +65,7 @@ class FunctionTable:
         pure: bool = True,
         lazy: bool = False,
         quiet: bool = False,
+        paths: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register the decorated code under the name that the signature begins with.
 
@@ -73,6 +77,7 @@ class FunctionTable:
             pure: The result depends on the arguments alone.
             lazy: The code receives closures.
             quiet: No warning about a missing first argument.
+            paths: Arguments after the first are keys.
         """
         name, least, most = read_signature(signature)
 
@@ -87,6 +92,7 @@ class FunctionTable:
                 pure=pure,
                 lazy=lazy,
                 quiet=quiet,
+                paths=paths,
                 least=least,
                 most=most,
                 call=call,
