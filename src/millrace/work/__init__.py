@@ -1,0 +1,1 @@
+"""Handing work out: which events are carried out where, and when."""

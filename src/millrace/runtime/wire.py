@@ -1,0 +1,120 @@
+"""The one place that chooses implementations and puts them together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from millrace.appkit.catalog import Catalog, load_catalog
+from millrace.appkit.guard import Guard, GuardedDialer
+from millrace.appkit.http import HttpClient
+from millrace.appkit.memory import MemoryFiles
+from millrace.clock import Clock, SystemClock
+from millrace.engine import Limits
+from millrace.runtime.executions import Executions
+from millrace.runtime.keys import TeamKeys
+from millrace.runtime.programs import Programs
+from millrace.runtime.resources import TeamResources
+from millrace.runtime.services import Services
+from millrace.storage.connections import Connections
+from millrace.storage.datastores import DataStores
+from millrace.storage.incomplete import Incomplete
+from millrace.storage.scenarios import Scenarios
+from millrace.storage.sqlite import SqliteStore
+from millrace.storage.users import Users
+from millrace.vault.keyring import Vault, load_or_create_master
+from millrace.work.embedded import EmbeddedQueue
+
+
+class Runtime:
+    """The wired whole. Made by `build`."""
+
+    def __init__(
+        self,
+        *,
+        store: SqliteStore,
+        clock: Clock,
+        catalog: Catalog,
+        keys: TeamKeys,
+        services: Services,
+        programs: Programs,
+        executions: Executions,
+        queue: EmbeddedQueue,
+        resources: TeamResources,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.catalog = catalog
+        self.keys = keys
+        self.services = services
+        self.live = services.live
+        self.programs = programs
+        self.executions = executions
+        self.queue = queue
+        self.resources = resources
+
+    async def start(self) -> None:
+        """Take over what a dead process left, then begin to work."""
+        await self.queue.start()
+
+    async def close(self) -> None:
+        """Stop working, then let go of everything."""
+        await self.queue.close()
+        await self.services.http.aclose()
+        await self.store.close()
+
+
+async def build(
+    data: Path,
+    *,
+    clock: Clock | None = None,
+    master: bytes | None = None,
+    catalog: Catalog | None = None,
+    guard: Guard | None = None,
+    limits: Limits | None = None,
+) -> Runtime:
+    """Open an installation.
+
+    Args:
+        data: Its folder: the database, the files, the master key. Made when missing.
+        clock: What time it is.
+        master: The master key; None: from a file in `data`, made with the first start.
+        catalog: The apps; None: those that are installed.
+        guard: Which addresses modules may call.
+        limits: What one execution may use.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    clock = clock or SystemClock()
+    catalog = catalog or load_catalog()
+    guard = guard or Guard()
+    store = SqliteStore.open(data / "millrace.db")
+    keys = TeamKeys(
+        Vault(master or load_or_create_master(data / "master.key")),
+        lambda team_id, sealer: MemoryFiles(),
+    )
+    await keys.load(Users(store))
+    http = HttpClient(guard=guard, clock=clock)
+    resources = TeamResources(Connections(store), DataStores(store), keys, catalog, http)
+    services = Services(
+        store=store,
+        clock=clock,
+        catalog=catalog,
+        http=http,
+        dialer=GuardedDialer(guard),
+        vault=keys,
+        resources=resources,
+    )
+    programs = Programs(Scenarios(store), catalog)
+    executions = Executions(services, programs, Incomplete(store), limits=limits)
+    queue = EmbeddedQueue(store, clock, executions.carry_out)
+    executions.queue = queue
+    return Runtime(
+        store=store,
+        clock=clock,
+        catalog=catalog,
+        keys=keys,
+        services=services,
+        programs=programs,
+        executions=executions,
+        queue=queue,
+        resources=resources,
+    )
