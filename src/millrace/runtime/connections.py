@@ -31,7 +31,8 @@ from millrace.ids import new_id
 from millrace.runtime.activity import Activity
 from millrace.runtime.actor import Actor
 from millrace.runtime.journal import encode, milliseconds
-from millrace.runtime.resources import Opened, TeamResources, connection_context
+from millrace.runtime.named import Named
+from millrace.runtime.resources import OpenConnection, TeamResources, connection_context
 from millrace.runtime.services import CallContext, TeamVault
 from millrace.runtime.uses import Uses
 from millrace.storage.connections import ConnectionRow
@@ -65,8 +66,9 @@ class Connections:
 
     def __init__(
         self,
-        resources: TeamResources,
+        named: Named,
         *,
+        resources: TeamResources,
         catalog: Catalog,
         clock: Clock,
         http: HttpClient,
@@ -76,7 +78,7 @@ class Connections:
         uses: Uses,
     ) -> None:
         self._resources = resources
-        self._rows = resources.connections
+        self._rows = named.connections
         self._catalog = catalog
         self._clock = clock
         self._http = http
@@ -124,10 +126,10 @@ class Connections:
         await self._activity.note(by, "connections.create", "connection", id, app=app, name=name)
         return self._view(row)
 
-    async def list(self, *, by: Actor) -> list[ConnectionView]:
+    async def all(self, *, by: Actor) -> list[ConnectionView]:
         """Every connection of the team, without its secrets."""
         by.authorize("connections.read")
-        return [self._view(row) for row in await self._rows.list(by.team_id, limit=1000)]
+        return [self._view(row) for row in await self._rows.page(by.team_id, limit=1000)]
 
     async def get(self, id: str, *, by: Actor) -> ConnectionView:
         """One connection, without its secrets.
@@ -164,7 +166,7 @@ class Connections:
             values["name"] = name
         if fields is not None:
             manifest = self._manifest(row.app, row.type)
-            before = dict(self._resources.open_row(row).fields)
+            before = dict(self._resources.open(row).fields)
             given = _checked(manifest, {**before, **fields})
             hosts = list(hosts_of(manifest, given))
             secrets = {parameter.name for parameter in manifest.fields if parameter.secret}
@@ -195,7 +197,7 @@ class Connections:
         row = await self._rows.get(by.team_id, id)
         problem, account = None, row.account
         try:
-            account = await self._account(row, self._resources.open_row(row)) or account
+            account = await self._account(row, self._resources.open(row)) or account
         except ModuleError as error:
             problem = error.message
         await self._rows.change(
@@ -238,7 +240,7 @@ class Connections:
         await self._activity.note(by, "connections.delete", "connection", id)
         return used
 
-    async def _account(self, row: ConnectionRow, opened: Opened) -> str:
+    async def _account(self, row: ConnectionRow, opened: OpenConnection) -> str:
         """Ask the service; gives the name of the account when the app knows how to read it."""
         manifest = self._manifest(row.app, row.type)
         test = manifest.test
@@ -301,7 +303,7 @@ class Connections:
     async def _check_name(self, team_id: str, name: str) -> None:
         if not name.strip():
             raise RequestInvalid("A connection needs a name.")
-        if await self._rows.list(team_id, name=name, limit=1):
+        if await self._rows.page(team_id, name=name, limit=1):
             raise Conflict(f"There is a connection called {name!r} already.")
 
     def _seal(self, team_id: str, id: str, fields: Mapping[str, Any]) -> bytes:
@@ -311,7 +313,7 @@ class Connections:
         shown: dict[str, Any] = {}
         try:
             manifest = self._catalog.connection(row.type, app=row.app)
-            fields = self._resources.open_row(row).fields
+            fields = self._resources.open(row).fields
             public = {parameter.name for parameter in manifest.fields if not parameter.secret}
             shown = {name: value for name, value in fields.items() if name in public}
         except ManifestInvalid:

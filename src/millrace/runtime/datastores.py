@@ -13,7 +13,8 @@ from millrace.ids import new_id
 from millrace.runtime.activity import Activity
 from millrace.runtime.actor import Actor
 from millrace.runtime.journal import decode, encode, milliseconds
-from millrace.runtime.resources import TeamResources, required
+from millrace.runtime.named import Named
+from millrace.runtime.resources import TeamResources
 from millrace.runtime.services import TeamVault
 from millrace.runtime.transaction import record_context
 from millrace.runtime.uses import Uses
@@ -39,15 +40,17 @@ class DataStores:
 
     def __init__(
         self,
-        resources: TeamResources,
+        named: Named,
         *,
+        resources: TeamResources,
         clock: Clock,
         vault: TeamVault,
         activity: Activity,
         uses: Uses,
     ) -> None:
+        self._named = named
         self._resources = resources
-        self._rows = resources.data_stores
+        self._rows = named.data_stores
         self._clock = clock
         self._vault = vault
         self._activity = activity
@@ -92,10 +95,10 @@ class DataStores:
         await self._activity.note(by, "data_stores.create", "data store", row.id, name=name)
         return row
 
-    async def list(self, *, by: Actor) -> list[DataStoreRow]:
+    async def all(self, *, by: Actor) -> list[DataStoreRow]:
         """Every data store of the team."""
         by.authorize("data_stores.read")
-        return await self._rows.list(by.team_id, limit=1000)
+        return await self._rows.page(by.team_id, limit=1000)
 
     async def get(self, id: str, *, by: Actor) -> DataStoreRow:
         """One data store.
@@ -170,7 +173,7 @@ class DataStores:
             NotFound: the team has no such data store.
         """
         by.authorize("data_stores.read")
-        row = await required(self._resources, by.team_id, "data_store", id)
+        row = await self._named.get(by.team_id, "data_store", id)
         found = await self._rows.browse(by.team_id, row.id, after=after, limit=limit)
         sealer = self._vault.sealer(by.team_id)
         return [
@@ -192,7 +195,7 @@ class DataStores:
             OutOfSpaceError: the data store is full.
         """
         by.authorize("data_stores.write_records")
-        row = await required(self._resources, by.team_id, "data_store", id)
+        row = await self._named.get(by.team_id, "data_store", id)
         if not 0 < len(key) <= KEY_CHARACTERS:
             raise RequestInvalid(f"A key has 1 to {KEY_CHARACTERS} characters.")
         unknown = set(data) - {field["name"] for field in row.structure}
@@ -220,7 +223,7 @@ class DataStores:
             NotFound: the team has no such data store.
         """
         by.authorize("data_stores.write_records")
-        row = await required(self._resources, by.team_id, "data_store", id)
+        row = await self._named.get(by.team_id, "data_store", id)
         await self._rows.take_out(by.team_id, row.id, key)
 
     async def empty(self, id: str, *, by: Actor) -> None:
@@ -249,7 +252,7 @@ class DataStores:
             Conflict: a structure of this name exists.
         """
         by.authorize("data_stores.change")
-        if await self._rows.structures.list(by.team_id, name=name, limit=1):
+        if await self._rows.structures.page(by.team_id, name=name, limit=1):
             raise Conflict(f"There is a data structure called {name!r} already.")
         now = milliseconds(self._clock.now())
         row = StructureRow(
@@ -267,7 +270,7 @@ class DataStores:
     async def structures(self, *, by: Actor) -> list[StructureRow]:
         """Every data structure of the team."""
         by.authorize("data_stores.read")
-        return await self._rows.structures.list(by.team_id, limit=1000)
+        return await self._rows.structures.page(by.team_id, limit=1000)
 
     async def delete_structure(self, id: str, *, by: Actor) -> None:
         """Remove a data structure.
@@ -281,7 +284,7 @@ class DataStores:
     async def _check_name(self, team_id: str, name: str) -> None:
         if not name.strip():
             raise RequestInvalid("A data store needs a name.")
-        if await self._rows.list(team_id, name=name, limit=1):
+        if await self._rows.page(team_id, name=name, limit=1):
             raise Conflict(f"There is a data store called {name!r} already.")
 
 

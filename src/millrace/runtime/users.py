@@ -241,7 +241,7 @@ class Users:
     async def tokens(self, *, by: Actor) -> list[stored.ApiTokenRow]:
         """The tokens of the team, without the secrets: those are not known here."""
         by.authorize("tokens.read")
-        return await self._rows.tokens.list(by.team_id, limit=500)
+        return await self._rows.tokens.page(by.team_id, limit=500)
 
     async def remove_token(self, id: str, *, by: Actor) -> None:
         """Remove a token; whoever holds it is out at once.

@@ -21,7 +21,7 @@ class Uses:
         """The scenarios whose draft or published version names it, as id and name."""
         found = []
         before: str | None = None
-        while rows := await self._scenarios.list(
+        while rows := await self._scenarios.page(
             team_id, before=before, limit=200, deleted_at_ms=None
         ):
             for row in rows:

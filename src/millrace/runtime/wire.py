@@ -12,11 +12,10 @@ from millrace.clock import Clock, SystemClock
 from millrace.engine import Limits
 from millrace.runtime.executions import Executions
 from millrace.runtime.keys import TeamKeys
+from millrace.runtime.named import Named
 from millrace.runtime.programs import Programs
 from millrace.runtime.resources import TeamResources
 from millrace.runtime.services import Services
-from millrace.storage.connections import Connections
-from millrace.storage.datastores import DataStores
 from millrace.storage.incomplete import Incomplete
 from millrace.storage.scenarios import Scenarios
 from millrace.storage.sqlite import SqliteStore
@@ -93,7 +92,8 @@ async def build(
     )
     await keys.load(Users(store))
     http = HttpClient(guard=guard, clock=clock)
-    resources = TeamResources(Connections(store), DataStores(store), keys, catalog, http)
+    named = Named(store)
+    resources = TeamResources(named, keys, catalog, http)
     services = Services(
         store=store,
         clock=clock,
