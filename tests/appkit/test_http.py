@@ -245,7 +245,7 @@ async def test_a_redirect_is_followed(status, method, then, service, http, answe
 
     response = await http.request(method, f"{service.url}/here", json={"a": 1})
 
-    assert (response.text, response.url) == ("ok", f"{service.url}/there")
+    assert (response.text, response.url) == ("ok", f"{service.url}/there?x=1")
     assert (service.received[1].method, service.received[1].target) == (then, "/there?x=1")
     assert service.received[1].body == (b'{"a":1}' if then == method != "GET" else b"") or (
         method == "GET"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from millrace.appkit.call import Answer, Call
+from millrace.appkit.refusals import refusal, said
 from millrace.appkit.text import decode_text, json_loads
 from millrace.appkit.values import (
     compile_condition,
@@ -11,6 +12,7 @@ from millrace.appkit.values import (
     to_json,
     to_text,
 )
+from millrace.appkit.xml import read_xml, xml_loads
 from millrace.expressions.coerce import coerce
 from millrace.expressions.patterns import compile_pattern
 from millrace.expressions.scope import ERASE, IGNORE
@@ -29,6 +31,10 @@ __all__ = [
     "decode_text",
     "field_of",
     "json_loads",
+    "read_xml",
+    "refusal",
+    "said",
     "to_json",
     "to_text",
+    "xml_loads",
 ]

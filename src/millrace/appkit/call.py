@@ -75,7 +75,7 @@ class Response(Protocol):
 
     @property
     def url(self) -> str:
-        """The address that answered, after redirects, without its query."""
+        """The address that answered, after redirects, without what the connection added."""
         ...
 
     @property

@@ -186,11 +186,10 @@ class ModuleSpec:
 
     def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
         """What a repetition with these parameters would do."""
-        when = self.manifest.effect_when
-        if when is not None:
-            value = str(parameters.get(when.parameter, "")).upper()
+        for when in self.manifest.effect_when or ():
+            value = str(parameters.get(when.parameter, "")).lower()
             for given, effect in when.values.items():
-                if given.upper() == value:
+                if given.lower() == value:
                     return effect
         return self.manifest.effect or "pure"
 
@@ -272,7 +271,7 @@ class Catalog:
         return found.connection(name)
 
     def make_modules(self) -> dict[str, dict[str, Any]]:
-        """Make's name of a module → ``{module, rename, values, constants, resource}``."""
+        """Make's name of a module → the fields of ``scenario.formats.make.MakeModule``."""
         return {
             theirs.module: {
                 "module": spec.name,
@@ -280,6 +279,7 @@ class Catalog:
                 "values": theirs.values,
                 "constants": theirs.constants,
                 "resource": theirs.resource,
+                "static": theirs.static,
             }
             for spec in self.modules()
             for theirs in spec.manifest.make_modules

@@ -8,43 +8,14 @@ from urllib.parse import urlsplit
 
 from millrace.appkit.call import Bundle, Call, Http, Response
 from millrace.appkit.catalog import ModuleSpec
-from millrace.appkit.http import retry_after
 from millrace.appkit.manifest import Answered, Base, ErrorRule, Paging, Request
 from millrace.appkit.polling import Cursor
+from millrace.appkit.refusals import refusal, said
 from millrace.appkit.render import holds, render, render_url
-from millrace.errors import (
-    ConnectionFailure,
-    DataError,
-    DuplicateDataError,
-    IncompleteDataError,
-    InvalidAccessTokenError,
-    InvalidConfigurationError,
-    ManifestInvalid,
-    ModuleError,
-    OutOfSpaceError,
-    RateLimitError,
-    RuntimeFailure,
-)
+from millrace.errors import DataError, ManifestInvalid
 from millrace.expressions.convert import number_or_none
 
-ERROR_TYPES: dict[str, type[ModuleError]] = {
-    class_.type: class_
-    for class_ in (
-        RuntimeFailure,
-        DataError,
-        RateLimitError,
-        OutOfSpaceError,
-        ConnectionFailure,
-        InvalidConfigurationError,
-        InvalidAccessTokenError,
-        IncompleteDataError,
-        DuplicateDataError,
-    )
-}
-"""What an app may make of an answer."""
-
 MOST_PAGES = 1000
-_LONGEST_MESSAGE = 500
 
 
 async def run_request(spec: ModuleSpec, call: Call) -> AsyncIterator[Bundle]:
@@ -218,16 +189,18 @@ def _refuse_errors(
         if fill.holds(answered.valid):
             return
         rule = answered.error or ErrorRule()
+        type_: str | None = rule.type
     else:
-        app_rules = spec.app.manifest.errors
-        rule = _rule(answered.errors, status) or _rule(app_rules, status) or _default_rule(status)
-    class_ = ERROR_TYPES.get(rule.type, RuntimeFailure)
-    message = fill.render(rule.message) if rule.message else _said(fill.names.get("body"))
-    message = " ".join(str(message or "the service gave no reason").split())[:_LONGEST_MESSAGE]
-    raise class_(
-        f"{spec.app.manifest.label}: {message} ({status})",
-        detail={"status": status},
-        retry_after=retry_after(response.headers.get("retry-after"), call.now),
+        found = _rule(answered.errors, status) or _rule(spec.app.manifest.errors, status)
+        rule, type_ = found or ErrorRule(), found and found.type
+    message = fill.render(rule.message) if rule.message else said(fill.names.get("body"))
+    reason = str(message or "the service gave no reason")
+    raise refusal(
+        status,
+        f"{spec.app.manifest.label}: {reason}",
+        type_=type_,
+        headers=response.headers,
+        now=call.now,
     )
 
 
@@ -245,30 +218,6 @@ def _rule(rules: Mapping[str, ErrorRule], status: int) -> ErrorRule | None:
         if first <= status <= last and (best is None or last - first < best[0]):
             best = (last - first, rule)
     return best[1] if best else None
-
-
-def _default_rule(status: int) -> ErrorRule:
-    # Source: execution.md 4.1, after the help pages of Make, read 2026-11-21.
-    if status in (401, 403):
-        return ErrorRule(type="InvalidAccessTokenError")
-    if status == 429:
-        return ErrorRule(type="RateLimitError")
-    if status in (503, 504):
-        return ErrorRule(type="ConnectionError")
-    return ErrorRule(type="DataError" if status < 500 else "RuntimeError")
-
-
-def _said(body: Any) -> str:
-    """The sentence in which services usually say what is wrong."""
-    if isinstance(body, str):
-        return "" if body.lstrip().startswith("<") else body
-    if isinstance(body, list):
-        return _said(body[0]) if body else ""
-    if isinstance(body, dict):
-        for key in ("message", "error_description", "detail", "error", "errors", "title", "reason"):
-            if body.get(key) and (said := _said(body[key])):
-                return said
-    return ""
 
 
 def _public_fields(spec: ModuleSpec, fields: Mapping[str, Any] | None) -> dict[str, Any]:

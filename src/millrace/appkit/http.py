@@ -101,7 +101,7 @@ class HttpResponse:
         self.header_list = header_list
         self.headers = joined_headers(header_list)
         self.url = url
-        """The address that answered, after redirects, without its query."""
+        """The address that answered, after redirects, without what the connection added."""
         self.content = b""
         self.file: Binary | None = None
         """The body, when it was asked for as a file; then `content` is empty."""
@@ -358,7 +358,7 @@ class BoundHttp:
                 response = HttpResponse(
                     status=incoming.status,
                     header_list=incoming.headers,
-                    url=str(target.copy_with(query=None, fragment=None)),
+                    url=str(target.copy_with(fragment=None)),
                 )
                 if response.status == 401 and signer is not None and not is_renewed:
                     is_renewed = True

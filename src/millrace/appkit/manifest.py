@@ -198,7 +198,8 @@ class MakeModule(Shape, frozen=True, kw_only=True):
     """``http:ActionSendData``."""
 
     rename: dict[str, str] = {}
-    """Their parameter → ours; dots go into collections."""
+    """Their parameter → ours; dots go into collections. ``*`` names our collection for all that is
+    not named; an empty text drops a parameter that means nothing here."""
 
     values: dict[str, dict[str, Any]] = {}
     """Our parameter → their value → our value."""
@@ -208,6 +209,9 @@ class MakeModule(Shape, frozen=True, kw_only=True):
 
     resource: dict[str, str] = {}
     """Their parameter → the kind of team resource: ``{hook: webhook}``."""
+
+    static: tuple[str, ...] = ()
+    """Theirs that stand in ``parameters`` and not in ``mapper``."""
 
 
 class AppManifest(Shape, frozen=True, kw_only=True):
@@ -230,6 +234,7 @@ class EffectWhen(Shape, frozen=True, kw_only=True):
 
     parameter: str
     values: dict[str, Effect]
+    """Value as text, whatever its case → effect."""
 
 
 class ModuleManifest(Shape, frozen=True, kw_only=True):
@@ -239,7 +244,9 @@ class ModuleManifest(Shape, frozen=True, kw_only=True):
     kind: Kind
     description: str = ""
     effect: Effect | None = None
-    effect_when: EffectWhen | None = None
+    effect_when: tuple[EffectWhen, ...] | None = None
+    """The first that fits counts."""
+
     version: int = 1
     call: str | None = None
     """``functions.parse``: file and function of the app."""
