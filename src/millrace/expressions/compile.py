@@ -483,7 +483,7 @@ def _chain(node: Chain) -> Evaluate:
     if operator in "|&":
         return _logic(operands, decides=operator == "|")
     if all(sign == "+" for sign, _, _ in node.rest):
-        return _sum(operands)
+        return _sum(operands, node.rest[0][2])
     steps = tuple(
         (OPERATIONS.get(sign) or COMPARISONS[sign], compile_node(part), sign, position)
         for sign, part, position in node.rest
@@ -512,9 +512,12 @@ def _chain(node: Chain) -> Evaluate:
     return chain
 
 
-def _sum(operands: list[Evaluate]) -> Evaluate:
+def _sum(operands: list[Evaluate], position: int) -> Evaluate:
     def total(scope: Scope) -> Any:
-        return add_all([operand(scope) for operand in operands], scope)
+        try:
+            return add_all([operand(scope) for operand in operands], scope)
+        except ExpressionError as error:
+            raise _failure(error, "+", position) from None
 
     return total
 

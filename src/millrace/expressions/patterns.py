@@ -155,9 +155,22 @@ def _escape(char: str, inside: bool) -> str:
     return "\\" + char
 
 
-# RE2 is linear for one search, but many matches, each looking to the end of the text before it is
-# decided, are not. The product of both is bounded: about half a second of searching.
-_MOST_SEARCHED: Final = 400_000_000
+_MOST_SEARCHED: Final = 150_000_000
+_CLASSES_AND_ESCAPES: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]", re.DOTALL)
+_UNBOUNDED: Final = re.compile(r"[*+]|\{[0-9]+,\}")
+_QUANTIFIED_GROUP: Final = re.compile(r"\)[*+?{]")
+
+
+@lru_cache(maxsize=500)
+def may_rescan(source: str) -> bool:
+    """Whether each match may look far beyond its own end, as ``a.*b|a`` does.
+
+    RE2 is linear for one search. Many matches, each of which reads to the end of the text before it
+    is decided, are not; only a choice together with an unbounded repetition can do that.
+    """
+    bare = _CLASSES_AND_ESCAPES.sub("x", source)
+    choice = "|" in bare or _QUANTIFIED_GROUP.search(bare) is not None
+    return choice and _UNBOUNDED.search(bare) is not None
 
 
 def find(pattern: Any, text: str, scope: Scope) -> Iterator[Any]:
@@ -167,10 +180,11 @@ def find(pattern: Any, text: str, scope: Scope) -> Iterator[Any]:
         ExpressionError: the text holds a broken character, or there are too many matches.
     """
     searched = 0
+    counted = may_rescan(pattern.pattern)
     try:
         for match in pattern.finditer(text):
             scope.spend(1)
-            searched += len(text) - match.end()
+            searched += len(text) - match.end() if counted else 0
             if searched > _MOST_SEARCHED:
                 raise ExpressionError("the pattern matches too often in so long a text")
             yield match

@@ -11,6 +11,7 @@ import hmac
 import html
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -523,10 +524,11 @@ def escape_markdown(scope: Scope, text: Any) -> str:
     return _escaped(_text(text, scope), _MARKDOWN)
 
 
-_NOT_SHOWN: Final = (
-    r"<!--(?s:.*?)-->|(?i:<script\b)(?s:.*?)(?i:</script\s*>)|(?i:<style\b)(?s:.*?)(?i:</style\s*>)"
-    r"|</?[A-Za-z!?][^<>]*>"
-)
+_TAG: Final = re.compile(r"</?[A-Za-z!?][^<>]*>")
+_HIDDEN: Final = re.compile(r"<(script|style)\b", re.IGNORECASE)
+_HIDDEN_END: Final = {
+    name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in ("script", "style")
+}
 
 
 @text_.add(
@@ -535,9 +537,35 @@ _NOT_SHOWN: Final = (
     ('stripHTML("<b>Hello</b> &amp; bye")', "Hello & bye"),
 )
 def strip_html(scope: Scope, text: Any) -> str:
-    pattern = compile_pattern(_NOT_SHOWN)
-    bare = replace_matches(pattern, _text(text, scope), "", every=True, scope=scope)
-    return html.unescape(bare)
+    return html.unescape("".join(_shown(_text(text, scope), scope)))
+
+
+def _shown(text: str, scope: Scope) -> Iterator[str]:
+    """The pieces between tags. An end that is missing once is not looked for again."""
+    at = 0
+    unclosed: set[str] = set()
+    while (opening := text.find("<", at)) >= 0:
+        scope.spend(1)
+        yield text[at:opening]
+        hidden = _HIDDEN.match(text, opening)
+        name = hidden[1].lower() if hidden else "comment"
+        end = -1
+        if name not in unclosed and (hidden or text.startswith("<!--", opening)):
+            if hidden:
+                closing = _HIDDEN_END[name].search(text, opening)
+                end = closing.end() if closing else -1
+            else:
+                end = text.find("-->", opening)
+                end = end + 3 if end >= 0 else end
+            if end < 0:
+                unclosed.add(name)
+        if end < 0:
+            tag = _TAG.match(text, opening)
+            end = tag.end() if tag else opening + 1
+            if tag is None:
+                yield "<"
+        at = end
+    yield text[at:]
 
 
 _EMOJI: Final = re.compile(
