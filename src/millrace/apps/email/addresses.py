@@ -35,7 +35,8 @@ class Mailbox:
 
     def header(self) -> Address:
         """For an address header of an ``EmailMessage``."""
-        return Address(display_name=self.name, addr_spec=self.address)
+        local, _, domain = self.address.rpartition("@")
+        return Address(display_name=self.name, username=local, domain=domain)
 
 
 def mailboxes(given: Any, *, parameter: str) -> list[Mailbox]:

@@ -82,6 +82,8 @@ class Session:
 
     def __init__(self, client: imaplib.IMAP4) -> None:
         self._client = client
+        # Many servers tell the whole of it only to those who have signed in.
+        self._capabilities = client.capability()[1][-1].decode("ascii", "replace").upper().split()
         self.uid_validity = 0
         """Of the folder that is open: when it changes, every UID known before is void."""
         self.uid_next = 0
@@ -198,7 +200,7 @@ class Session:
 
     def move(self, uid: int, folder: str) -> None:
         """Move a message: at once where the server can (RFC 6851), else copy and remove."""
-        if "MOVE" in self._client.capabilities:
+        if "MOVE" in self._capabilities:
             self._do("move", self._client.uid("MOVE", str(uid), _folder(folder)))
         else:
             self.copy(uid, folder)
@@ -207,7 +209,7 @@ class Session:
     def remove(self, uid: int) -> None:
         """Delete a message for good, and no other that happens to be marked as deleted."""
         self.flag([uid], "\\Deleted", is_on=True)
-        if "UIDPLUS" in self._client.capabilities:
+        if "UIDPLUS" in self._capabilities:
             self._do("expunge", self._client.uid("EXPUNGE", str(uid)))
             return
         others = [other for other in self.search("DELETED") if other != uid]

@@ -86,9 +86,7 @@ async def _session(call: Call, server: Server) -> AsyncIterator[SMTP]:
     except aiosmtplib.SMTPException as error:
         raise _translate(error, server) from error
     except OSError as error:
-        raise ConnectionFailure(
-            f"Email: the connection to {server.label} broke{_tls_reason(error)}."
-        ) from error
+        raise _unreached(f"the connection to {server.label} broke{_tls_reason(error)}") from error
     finally:
         client.close()
 
@@ -156,33 +154,34 @@ def _translate(error: Any, server: Server) -> Exception:
     import aiosmtplib
 
     match error:
-        case aiosmtplib.SMTPAuthenticationError():
-            if 400 <= error.code < 500:
-                return ConnectionFailure(
-                    f"Email: {server.label} cannot check the password now ({error.code})."
-                )
+        case aiosmtplib.SMTPAuthenticationError() if error.code >= 500:
             return InvalidAccessTokenError(
                 f"Email: {server.label} refused the user name or the password ({error.code})."
                 " Many providers want an app password."
             )
         case aiosmtplib.SMTPTimeoutError():
-            return ModuleTimeoutError(f"Email: {server.label} did not answer in time.")
+            return ModuleTimeoutError(
+                f"Email: {server.label} did not answer in time.", detail={"sent": False}
+            )
         case aiosmtplib.SMTPSenderRefused():
             return _refused(error, "the sender")
-        case aiosmtplib.SMTPConnectError():
-            return ConnectionFailure(
-                f"Email: {server.label} cannot be reached{_tls_reason(error)}."
-            )
         case aiosmtplib.SMTPResponseException():
             return _refused(error, "the conversation")
-    return ConnectionFailure(f"Email: {server.label} closed the connection.")
+        case aiosmtplib.SMTPConnectError():
+            return _unreached(f"{server.label} cannot be reached{_tls_reason(error)}")
+    return _unreached(f"{server.label} closed the connection")
+
+
+def _unreached(what: str) -> ConnectionFailure:
+    """Something broke before the message was handed over: it may be sent again."""
+    return ConnectionFailure(f"Email: {what}.", detail={"sent": False})
 
 
 def _refused(error: Any, what: str) -> Exception:
     """4xx passes with time, 5xx does not (RFC 5321 4.2.1)."""
-    # The server's text may quote an address, so it goes where an error route can read it.
-    detail = {"code": error.code, "response": error.message}
-    if 400 <= error.code < 500:
+    # The server's text may quote an address, so it goes where only an error route reads it.
+    detail = {"code": error.code, "response": error.message, "sent": False}
+    if error.code < 500:
         return ConnectionFailure(f"Email: the server put off {what} ({error.code}).", detail=detail)
     if error.code in (530, 534, 535, 538):
         return InvalidAccessTokenError(

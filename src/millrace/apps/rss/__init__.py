@@ -1,0 +1,1 @@
+"""The RSS app: reads and watches feeds."""

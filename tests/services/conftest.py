@@ -1,0 +1,283 @@
+"""Real servers, started by the tests on loopback, and calls to talk to them."""
+
+import asyncio
+import datetime
+import imaplib
+import logging
+import ssl
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope
+
+from millrace import practice as service
+from millrace.appkit.call import Call
+from millrace.appkit.catalog import load_catalog
+from millrace.appkit.memory import MemoryFiles
+
+NAME = "mail.example.test"
+"""What the certificates are for; the dialer below says where it is."""
+
+
+class LoopbackDialer:
+    """Knows where `NAME` is, and lets everything pass."""
+
+    def check(self, host, port):
+        return "127.0.0.1"
+
+
+@dataclass
+class Run:
+    """Runs modules; one per test, so that files given out can be read again."""
+
+    files: MemoryFiles
+    catalog: object
+
+    async def __call__(self, name, connection=None, *, state=None, key="k", dialer=None, **given):
+        spec = self.catalog.module(name)
+        defaults = {
+            parameter.name: parameter.default
+            for parameter in spec.manifest.parameters
+            if parameter.default is not None
+        }
+        context = SimpleNamespace(
+            files=self.files,
+            dialer=dialer or LoopbackDialer(),
+            zone=UTC,
+            http=None,
+            log=logging.getLogger("test"),
+        )
+        call = Call(
+            parameters=defaults | given,
+            context=context,
+            now=datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            connection=connection,
+            key=key,
+            state=state,
+            timeout=datetime.timedelta(seconds=5),
+        )
+        if spec.is_blocking:
+            return await asyncio.to_thread(spec.function, call)
+        answer = spec.function(call)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+
+@pytest.fixture
+def run():
+    return Run(MemoryFiles(), load_catalog())
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """An authority of our own and two certificates by it: for `NAME` and for another name."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    folder = tmp_path_factory.mktemp("tls")
+    today = datetime.datetime.now(UTC)  # noqa: TID251 - certificates are checked against today
+
+    def name(text):
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    def certificate(subject, public, *, extensions):
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name(subject))
+            .issuer_name(name("Test authority"))
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(today - datetime.timedelta(days=1))
+            .not_valid_after(today + datetime.timedelta(days=2))
+        )
+        for extension, is_critical in extensions:
+            builder = builder.add_extension(extension, is_critical)
+        return builder.sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    root = ec.generate_private_key(ec.SECP256R1())
+    ca = certificate(
+        "Test authority",
+        root.public_key(),
+        extensions=[(x509.BasicConstraints(ca=True, path_length=None), True)],
+    )
+    files = {}
+    for host in (NAME, "other.example.test"):
+        key = ec.generate_private_key(ec.SECP256R1())
+        alternative = x509.SubjectAlternativeName([x509.DNSName(host)])
+        (folder / f"{host}.pem").write_bytes(
+            certificate(host, key.public_key(), extensions=[(alternative, False)])
+        )
+        (folder / f"{host}.key").write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        files[host] = (folder / f"{host}.pem", folder / f"{host}.key")
+    return SimpleNamespace(ca=ca.decode(), files=files)
+
+
+class Inbox:
+    """The handler of a real SMTP server: keeps what it takes and refuses some."""
+
+    def __init__(self):
+        self.envelopes: list[Envelope] = []
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("refused"):
+            return "550 5.1.1 no such mailbox"
+        if address.startswith("later"):
+            return "451 4.3.0 try later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        self.envelopes.append(envelope)
+        return "250 OK, queued as 7"
+
+
+@pytest.fixture
+async def smtp(authority):
+    """Starts real SMTP servers: ``await smtp("starttls", …)`` gives connection fields and inbox."""
+    servers = []
+
+    async def start(security="none", *, host=NAME, needs_password=True, **options):
+        inbox = Inbox()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*authority.files[host])
+
+        def authenticate(server, session, envelope, mechanism, data):
+            is_right = (data.login, data.password) == (b"ada", "heslo č. 1".encode())
+            return AuthResult(success=is_right, handled=is_right)
+
+        def protocol():
+            with warnings.catch_warnings():
+                # It warns of a password without encryption, which is what some tests want.
+                warnings.simplefilter("ignore", UserWarning)
+                return SMTP(
+                    inbox,
+                    hostname="test",
+                    authenticator=authenticate,
+                    auth_required=needs_password,
+                    auth_require_tls=security == "starttls",
+                    require_starttls=security == "starttls",
+                    tls_context=context if security == "starttls" else None,
+                    enable_SMTPUTF8=True,
+                    **options,
+                )
+
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            protocol, "127.0.0.1", 0, ssl=context if security == "tls" else None
+        )
+        servers.append(server)
+        fields = {
+            "host": NAME,
+            "port": server.sockets[0].getsockname()[1],
+            "security": security,
+            "user": "ada" if needs_password else "",
+            "password": "heslo č. 1" if needs_password else "",
+            "from": "ada@example.com",
+            "ca": authority.ca,
+        }
+        return fields, inbox
+
+    yield start
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.fixture
+def pymap(authority):
+    """pymap, an IMAP server by others, in a process of its own."""
+    certificate, key = authority.files[NAME]
+    process = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("pymap_server.py"), certificate, key],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    port = int(process.stdout.readline())
+    yield {
+        "host": NAME,
+        "port": port,
+        "security": "starttls",
+        "user": "ada",
+        "password": "secret",
+        "ca": authority.ca,
+    }
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@dataclass
+class Mailbox:
+    """An account at some IMAP server, and how to look into it past the app."""
+
+    connection: dict
+
+    async def look(self, do):
+        """Run ``do(client)`` with a client of the standard library."""
+
+        def session():
+            with imaplib.IMAP4("127.0.0.1", self.connection["port"], timeout=5) as client:
+                if self.connection["security"] == "starttls":
+                    context = ssl.create_default_context(cadata=self.connection["ca"])
+                    client.host = NAME
+                    client.starttls(context)
+                client.login(self.connection["user"], self.connection["password"])
+                return do(client)
+
+        return await asyncio.to_thread(session)
+
+    async def put(self, *messages, folder="INBOX", when=None):
+        """Put messages into a folder; gives their UIDs."""
+
+        def append(client):
+            uids = []
+            for message in messages:
+                raw = message if isinstance(message, bytes) else message.as_bytes()
+                told = client.append(folder, "", when, raw)[1][0]
+                uids.append(int(told.split(b"]")[0].split()[-1]))
+            return uids
+
+        return await self.look(append)
+
+    async def unread(self, folder="INBOX"):
+        """UIDs of the unread messages."""
+        return await self.search("UNSEEN", folder=folder)
+
+    async def search(self, *criteria, folder="INBOX"):
+        """UIDs of what is found."""
+
+        def find(client):
+            client.select(folder, readonly=True)
+            return [int(uid) for uid in client.uid("SEARCH", *criteria)[1][0].split()]
+
+        return await self.look(find)
+
+
+@pytest.fixture
+async def practice():
+    async with await service.start() as running:
+        yield running
+
+
+@pytest.fixture(params=["practice", "pymap"])
+async def mailbox(request):
+    """The same account at two servers: ours and one by others."""
+    if request.param == "pymap":
+        yield Mailbox(request.getfixturevalue("pymap"))
+        return
+    async with await service.start() as running:
+        fields = {"host": NAME, "port": running.imap_port, "security": "none"}
+        yield Mailbox({**fields, "user": running.user, "password": running.password})
