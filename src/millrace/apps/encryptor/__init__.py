@@ -1,0 +1,1 @@
+"""The Encryptor app; the catalog finds it by its folder."""
