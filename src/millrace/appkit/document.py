@@ -150,6 +150,8 @@ def _explain(error: Exception, text: str, type_: Any, file: str) -> ManifestInva
         name = unknown["name"]
         near = difflib.get_close_matches(name, sorted(_field_names(type_)), n=1)
         message = f"unknown key {name}" + (f"; did you mean {near[0]}?" if near else "")
+        if " " in name:
+            message = f"a text that holds a comma needs quotes inside braces: ... {name}"
         steps.append(name)
     lines: Lines = {}
     parse_yaml(text, file=file, lines=lines)

@@ -358,7 +358,7 @@ class BoundHttp:
                 response = HttpResponse(
                     status=incoming.status,
                     header_list=incoming.headers,
-                    url=str(target.copy_with(fragment=None)),
+                    url=str(target),
                 )
                 if response.status == 401 and signer is not None and not is_renewed:
                     is_renewed = True
@@ -501,7 +501,7 @@ def _checked_url(url: Any) -> Any:
     host = url.raw_host.decode("ascii")
     if not _HOST.fullmatch(host) or ".." in host or not 0 < (url.port or 443) < 65536:
         raise InvalidConfigurationError("the address names no host that can be called")
-    return url
+    return url.copy_with(fragment=None) if url.fragment else url
 
 
 def _with_query(url: Any, pairs: Sequence[tuple[str, str]]) -> Any:
