@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from millrace.appkit.catalog import Catalog, load_catalog
@@ -16,6 +17,7 @@ from millrace.runtime.named import Named
 from millrace.runtime.programs import Programs
 from millrace.runtime.resources import TeamResources
 from millrace.runtime.services import Services
+from millrace.runtime.use_cases import UseCases
 from millrace.storage.incomplete import Incomplete
 from millrace.storage.scenarios import Scenarios
 from millrace.storage.sqlite import SqliteStore
@@ -24,12 +26,16 @@ from millrace.vault.keyring import Vault, load_or_create_master
 from millrace.work.embedded import EmbeddedQueue
 
 
-class Runtime:
-    """The wired whole. Made by `build`."""
+class Runtime(UseCases):
+    """The wired whole: the use cases, and what they run on. Made by `build`."""
 
     def __init__(
         self,
         *,
+        named: Named,
+        address: str,
+        idle: timedelta,
+        absolute: timedelta,
         store: SqliteStore,
         clock: Clock,
         catalog: Catalog,
@@ -40,6 +46,17 @@ class Runtime:
         queue: EmbeddedQueue,
         resources: TeamResources,
     ) -> None:
+        super().__init__(
+            store,
+            services=services,
+            executions=executions,
+            named=named,
+            resources=resources,
+            keys=keys,
+            address=address,
+            idle=idle,
+            absolute=absolute,
+        )
         self.store = store
         self.clock = clock
         self.catalog = catalog
@@ -70,6 +87,9 @@ async def build(
     catalog: Catalog | None = None,
     guard: Guard | None = None,
     limits: Limits | None = None,
+    address: str = "http://127.0.0.1:8080",
+    idle: timedelta = timedelta(minutes=20),
+    absolute: timedelta = timedelta(hours=12),
 ) -> Runtime:
     """Open an installation.
 
@@ -80,6 +100,9 @@ async def build(
         catalog: The apps; None: those that are installed.
         guard: Which addresses modules may call.
         limits: What one execution may use.
+        address: Where people reach the installation.
+        idle: A session nobody uses ends after this time.
+        absolute: Any session ends after this time.
     """
     data.mkdir(parents=True, exist_ok=True)
     clock = clock or SystemClock()
@@ -108,6 +131,10 @@ async def build(
     queue = EmbeddedQueue(store, clock, executions.carry_out)
     executions.queue = queue
     return Runtime(
+        named=named,
+        address=address,
+        idle=idle,
+        absolute=absolute,
         store=store,
         clock=clock,
         catalog=catalog,
