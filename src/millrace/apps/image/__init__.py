@@ -1,0 +1,1 @@
+"""The Image app; the catalog finds it by its folder."""
