@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any
 
-from millrace.errors import MillraceError, ModuleError, NotFound, StorageError
-from millrace.runtime.driver import Outcome
+from millrace.errors import MillraceError, ModuleError, StorageError
+from millrace.ids import new_id
+from millrace.runtime.driver import SMALL_BYTES, Outcome
 from millrace.runtime.executions import Executions
 from millrace.runtime.hooks import (
     ACCEPTED,
     MAX_BODY_BYTES,
+    MAX_QUEUE,
     REPLY_SECONDS,
     Buckets,
-    HookConfig,
     Refused,
     Reply,
     Request,
@@ -28,8 +29,12 @@ from millrace.runtime.hooks import (
     read_bundle,
     reply_of,
 )
+from millrace.runtime.journal import milliseconds
+from millrace.runtime.program import Program
 from millrace.runtime.programs import Programs
 from millrace.runtime.services import Services
+from millrace.runtime.webhooks import HookConfig, Webhooks
+from millrace.storage.webhooks import WebhookLogRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,31 +57,11 @@ SANDBOX = (
 _ACCEPTED = plain_reply(200, ACCEPTED)
 
 
-class HookBook(Protocol):
-    """Where the gateway looks addresses up; ``runtime/webhooks.py`` has them in memory."""
-
-    def by_token(self, token: str) -> HookConfig | None:
-        """The webhook of an address."""
-        ...
-
-    async def learn(self, hook: HookConfig, sample: dict[str, Any]) -> None:
-        """Make the data structure from a request."""
-        ...
-
-    def refused(self, hook: HookConfig, request: Request, refusal: Refused) -> None:
-        """Note a request that was turned away."""
-        ...
-
-    async def has_room(self, hook: HookConfig) -> bool:
-        """Whether the queue of the webhook takes another event."""
-        ...
-
-
 class Hooks:
     """An ASGI application for everything below ``/hooks/``.
 
     Args:
-        book: Looks addresses up.
+        webhooks: Looks addresses up.
         services: The installation.
         programs: Scenario versions ready to run.
         executions: Where events are put.
@@ -86,7 +71,7 @@ class Hooks:
 
     def __init__(
         self,
-        book: HookBook,
+        webhooks: Webhooks,
         services: Services,
         programs: Programs,
         executions: Executions,
@@ -94,7 +79,7 @@ class Hooks:
         reply_seconds: float = REPLY_SECONDS,
         trusted_proxies: frozenset[str] = frozenset(),
     ) -> None:
-        self._book = book
+        self._webhooks = webhooks
         self._services = services
         self._programs = programs
         self._executions = executions
@@ -115,13 +100,13 @@ class Hooks:
         try:
             token = scope["path"][len(PREFIX) :]
             now_seconds = self._services.clock.now().timestamp()
-            hook = self._book.by_token(token)
+            hook = await self._webhooks.by_token(token)
             hook = admit(hook, request, now_seconds=now_seconds, buckets=self._buckets)
             request.body = await _read(request, receive)
             reply = await self._answer(hook, request)
         except Refused as refusal:
             if hook is not None:
-                self._book.refused(hook, request, refusal)
+                await self._log(hook, request, refusal)
             retry_after = refusal.retry_after_seconds
             reply = plain_reply(refusal.status, refusal.message, retry_after=retry_after)
         except StorageError:
@@ -133,31 +118,31 @@ class Hooks:
         files = self._services.vault.files(hook.team_id)
         bundle = read_bundle(hook, request, files)
         if hook.is_learning:
-            await self._book.learn(hook, bundle)
-        if hook.scenario_id is None:
-            return _ACCEPTED
-        if not await self._book.has_room(hook):
+            await self._webhooks.learn(hook, bundle)
+        program = row = None
+        if hook.scenario_id is not None:
+            row = await self._programs.row(hook.team_id, hook.scenario_id)
+            if row.published_version_id is not None:
+                program = await self._programs.published(hook.team_id, hook.scenario_id)
+        is_on = row is not None and row.is_active and program is not None
+        if not is_on and await self._is_full(hook):
             raise Refused(429, "The queue of this webhook is full.", retry_after_seconds=60)
-        try:
-            program = await self._programs.published(hook.team_id, hook.scenario_id)
-        except NotFound:
-            return _ACCEPTED
-        row = await self._programs.row(hook.team_id, hook.scenario_id)
-        is_answered = program.has_responder and row.is_active
         _, fresh = self._executions.put(
-            program,
+            team_id=hook.team_id,
+            scenario_id=hook.scenario_id,
+            program=program,
             kind="webhook",
             payload={
                 "bundles": [bundle],
-                "trigger": _trigger(program, hook.name),
-                "transfer": len(request.body) if len(request.body) >= 1024 else 0,
+                "trigger": None if program is None else _trigger(program, hook),
+                "transfer": len(request.body) if len(request.body) >= SMALL_BYTES else 0,
             },
             origin_id=hook.id,
-            is_answered=is_answered,
+            is_held=not is_on,
+            is_answered=is_on and program is not None and program.has_responder,
         )
-        if fresh.accepted is not None and not is_answered:
-            await fresh.accepted
         if fresh.reply is None:
+            await fresh.accepted
             return _ACCEPTED
         try:
             async with asyncio.timeout(self._reply_seconds):
@@ -175,6 +160,31 @@ class Hooks:
         except ModuleError:
             return plain_reply(500, "The response of the scenario cannot be sent.")
 
+    async def _is_full(self, hook: HookConfig) -> bool:
+        """Whether the events that wait at a webhook are as many as may wait."""
+        if hook.scenario_id is None:
+            return False
+        waiting = await self._services.store.waiting(hook.team_id, hook.scenario_id)
+        return sum(waiting.values()) >= MAX_QUEUE
+
+    async def _log(self, hook: HookConfig, request: Request, refusal: Refused) -> None:
+        """Note a request that was turned away; those that came in are in the history."""
+        row = WebhookLogRow(
+            team_id=hook.team_id,
+            id=new_id(),
+            webhook_id=hook.id,
+            received_at_ms=milliseconds(self._services.clock.now()),
+            status=refusal.status,
+            method=request.method,
+            address=request.client,
+            size_bytes=len(request.body),
+            problem=refusal.message,
+        )
+        try:
+            await self._webhooks.log(row)
+        except StorageError:
+            _LOG.exception("a refused request could not be noted")
+
     def _client(self, scope: Scope, request: Request) -> str:
         """Who calls. A forwarded address is believed only from a proxy that we were told of."""
         client = scope.get("client")
@@ -187,13 +197,13 @@ class Hooks:
         return address
 
 
-def _trigger(program: Any, hook_name: str) -> str | None:
+def _trigger(program: Program, hook: HookConfig) -> str | None:
     """Which trigger module listens to the webhook, when there are several."""
     triggers = program.plan.triggers
     if len(triggers) < 2:
         return None
     for id, node in triggers.items():
-        if node.module.resources.get("webhook") == hook_name:
+        if node.module.resources.get("webhook") in (hook.name, hook.id):
             return id
     return None
 

@@ -26,7 +26,6 @@ from typing import Any
 import msgspec
 
 from millrace.appkit.call import Call
-from millrace.appkit.http import CookieJar
 from millrace.engine import Interpreter, Limits, Start, freeze, thaw
 from millrace.engine.bundle import binaries_in
 from millrace.engine.commands import (
@@ -164,16 +163,8 @@ class Driver:
             sealer=self.sealer,
         )
         self.context = CallContext(
-            files=files,
-            dialer=services.dialer,
-            http=None,
-            zone=program.plan.zone,
-            log=logging.LoggerAdapter(
-                logging.getLogger("millrace.module"), {"execution_id": job.execution_id}
-            ),
-            cookies=CookieJar(),
+            services, files=files, zone=program.plan.zone, execution_id=job.execution_id
         )
-        self.context.http = services.http.bind(files=files, cookies=self.context.cookies)
         self.now = job.start.at
         self.connections: dict[str, Connected] = {}
         self.data_stores: dict[str, StoreInfo] = {}
@@ -351,9 +342,10 @@ class Driver:
             now=self.now,
             module_id=command.module,
             bundles=command.bundles,
-            http=self.context.http,
             key=command.key,
         )
+        if operator.effect != "pure":
+            call.http = self.context.http
         if operator.resources:
             self._bind(call, operator)
         if operator.uses_state:
@@ -368,9 +360,7 @@ class Driver:
             elif word in ("connection", "key"):
                 connected = self.connections[name]
                 call.connection = connected.fields
-                call.http = self.services.http.bind(
-                    files=self.context.files, signer=connected.signer, cookies=self.context.cookies
-                )
+                call.http = self.context.bind(connected.signer)
 
     def _call_quick(self, command: CallModule, operator: Operator) -> Event:
         """A module that waits for nothing: run it here and now."""

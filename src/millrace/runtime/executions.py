@@ -51,10 +51,10 @@ class Fresh:
     """What is known of an event that has just been put into the queue by this process."""
 
     payload: dict[str, Any]
-    accepted: asyncio.Future[None] | None = None
-    reply: asyncio.Future[Any] | None = None
-    done: asyncio.Future[Outcome] | None = None
     program: Program | None = None
+    accepted: asyncio.Future[None] = None  # type: ignore[assignment]
+    reply: asyncio.Future[Any] | None = None
+    done: asyncio.Future[Outcome] = None  # type: ignore[assignment]
 
 
 class Executions:
@@ -89,58 +89,61 @@ class Executions:
 
     def put(
         self,
-        program: Program,
         *,
+        team_id: str,
+        scenario_id: str | None,
+        program: Program | None,
         kind: EventKind,
         payload: dict[str, Any],
         lane: str | None = None,
         origin_id: str | None = None,
-        due_at_ms: int | None = None,
         event_id: str | None = None,
+        is_held: bool = False,
         is_answered: bool = False,
         is_awaited: bool = False,
     ) -> tuple[NewEvent, Fresh]:
         """Put an event into the inbox; ``fresh.accepted`` is done when it is on disk.
 
         Args:
-            program: What is to run.
+            team_id: Whose.
+            scenario_id: What is to run; None: the event waits until a scenario wants it.
+            program: The version to run; None: the one that is published when it begins.
             kind: What asks for it.
             payload: What `Start` needs: ``trigger``, ``bundles``, ``inputs``, ``cycles`` …
             lane: Events of one lane run one after the other.
             origin_id: The webhook or incomplete execution it comes from.
-            due_at_ms: Not before then.
             event_id: For events that must exist once only.
+            is_held: It is not to begin until the scenario is activated.
             is_answered: Somebody waits for a responder: ``fresh.reply``.
             is_awaited: Somebody waits for the end: ``fresh.done``.
         """
-        now = self.services.clock.now()
-        now_ms = milliseconds(now)
+        now_ms = milliseconds(self.services.clock.now())
         id = event_id or new_id()
-        team_id = program.team_id
-        settings = program.scenario.settings
-        if lane is None and settings.sequential:
-            lane = f"scenario|{program.scenario_id}"
-        payload = {"version": program.version_id, **payload}
+        if lane is None and program is not None and program.scenario.settings.sequential:
+            lane = f"scenario|{scenario_id}"
+        payload["version"] = None if program is None else program.version_id
         sealer = self.services.vault.sealer(team_id)
         event = NewEvent(
             id=id,
             team_id=team_id,
-            scenario_id=program.scenario_id,
+            scenario_id=scenario_id,
             kind=kind,
             payload=sealer.seal(encode(payload), event_context(id)),
             received_at_ms=now_ms,
-            due_at_ms=now_ms if due_at_ms is None else due_at_ms,
+            due_at_ms=now_ms,
             lane=lane,
             origin_id=origin_id,
             execution_id=new_id(),
+            state="held" if is_held or scenario_id is None else "waiting",
         )
-        fresh = Fresh(payload, program=program)
         loop = asyncio.get_running_loop()
+        fresh = Fresh(payload, program=program)
         if is_answered:
             fresh.reply = loop.create_future()
         if is_awaited:
             fresh.done = loop.create_future()
-        self._fresh[id] = fresh
+        if event.state == "waiting":
+            self._fresh[id] = fresh
         fresh.accepted = self.queue.put(event)
         return event, fresh
 
@@ -161,9 +164,14 @@ class Executions:
             "inputs": dict(inputs or {}),
             "cycles": cycles,
         }
-        event, fresh = self.put(program, kind=kind, payload=payload, is_awaited=True)
-        assert fresh.accepted is not None  # noqa: S101 - put has set both
-        assert fresh.done is not None  # noqa: S101
+        event, fresh = self.put(
+            team_id=program.team_id,
+            scenario_id=program.scenario_id,
+            program=program,
+            kind=kind,
+            payload=payload,
+            is_awaited=True,
+        )
         await fresh.accepted
         return event.execution_id or "", fresh.done
 
@@ -346,6 +354,9 @@ class Executions:
             self._conclude_retry(job, outcome, end)
         elif finish.status == "error":
             self._save_event(job, outcome, end, row)
+        if row is None:
+            # A scenario that was never saved has nowhere to be resumed from.
+            end.incomplete, end.states = [], []
         for kept in end.incomplete:
             self._plan_retry(kept, end)
         future = services.store.finish(end)

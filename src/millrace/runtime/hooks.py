@@ -7,7 +7,7 @@ the bytes and takes the answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import parse_qsl
@@ -18,6 +18,8 @@ from millrace.appkit.call import Files
 from millrace.appkit.text import decode_text, json_loads
 from millrace.errors import DataError, ModuleError
 from millrace.expressions import coerce
+from millrace.expressions.values import Binary
+from millrace.runtime.webhooks import HookConfig
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 """Source: Make's help, webhooks, "maximum payload", read 2026-11-21."""
@@ -45,38 +47,6 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, kw_only=True)
-class HookConfig:
-    """A webhook as the gateway keeps it in memory."""
-
-    id: str
-    team_id: str
-    name: str
-    scenario_id: str | None = None
-    is_enabled: bool = True
-    is_learning: bool = False
-    """The next request defines the data structure."""
-
-    expires_at_ms: int | None = None
-    methods: frozenset[str] = frozenset()
-    """Upper case; empty: any."""
-
-    networks: tuple[Network, ...] = ()
-    """Who may call; empty: anyone."""
-
-    rate: tuple[int, float] | None = None
-    """(requests, seconds); None: as many as come."""
-
-    max_queue: int = MAX_QUEUE
-    structure: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-    is_strict: bool = False
-    is_passed_through: bool = False
-    """The body as one text ``value``, whatever it is."""
-
-    with_headers: bool = False
-    with_method: bool = False
-
-
 class Refused(Exception):
     """A request is answered with a status and a sentence, and nothing is kept."""
 
@@ -97,9 +67,9 @@ class Buckets:
 
     def take(self, hook: HookConfig, now_seconds: float) -> float:
         """Take a token; answers 0, or the seconds until there is one."""
-        if hook.rate is None:
+        requests, seconds = hook.settings.requests, hook.settings.per_seconds
+        if not requests:
             return 0.0
-        requests, seconds = hook.rate
         level, at = self._levels.get(hook.id, (float(requests), now_seconds))
         level = min(requests, level + (now_seconds - at) * requests / seconds)
         if level < 1:
@@ -143,8 +113,9 @@ def admit(
         or (hook.expires_at_ms is not None and hook.expires_at_ms <= now_seconds * 1000)
     ):
         raise Refused(410, "This webhook does not exist (any more).")
-    if hook.methods and request.method not in hook.methods:
-        raise Refused(405, f"This webhook takes {', '.join(sorted(hook.methods))}.")
+    method = hook.settings.method
+    if method and request.method != method:
+        raise Refused(405, f"This webhook takes {method}.")
     if hook.networks and not _is_within(request.client, hook.networks):
         raise Refused(403, "This address may not call the webhook.")
     wait = buckets.take(hook, now_seconds)
@@ -173,18 +144,19 @@ def read_bundle(hook: HookConfig, request: Request, files: Files) -> dict[str, A
     bundle: dict[str, Any] = {}
     if request.query:
         bundle.update(_pairs(request.query))
-    if hook.is_passed_through:
+    settings = hook.settings
+    if settings.pass_through:
         bundle["value"] = decode_text(request.body)
     elif request.body:
         bundle.update(_read_body(request, files))
-    if hook.structure:
-        bundle = hold_structure(hook.structure, bundle, is_strict=hook.is_strict)
-    if hook.with_headers:
+    if settings.structure:
+        bundle = hold_structure(settings.structure, bundle, is_strict=settings.is_strict)
+    if settings.get_headers:
         bundle["__IMTHEADERS__"] = [
             {"name": name.decode("latin-1"), "value": value.decode("latin-1")}
             for name, value in request.headers
         ]
-    if hook.with_method:
+    if settings.get_method:
         bundle["__IMTMETHOD__"] = request.method
     return bundle
 
@@ -394,8 +366,6 @@ def plain_reply(status: int, text: str | bytes, *, retry_after: int | None = Non
 
 def reply_of(response: Mapping[str, Any], files: Files) -> Reply:
     """The reply that a response module made."""
-    from millrace.expressions.values import Binary
-
     status = int(response.get("status") or 200)
     body = response.get("body")
     headers: dict[bytes, bytes] = {}

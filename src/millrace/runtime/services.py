@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from millrace.appkit.call import Dialer, Files
 from millrace.appkit.catalog import Catalog
-from millrace.appkit.http import CookieJar, HttpClient, Signer
+from millrace.appkit.http import BoundHttp, CookieJar, HttpClient, Signer
 from millrace.clock import Clock
 from millrace.runtime.journal import Sealer
 from millrace.runtime.live import Live
@@ -71,13 +71,48 @@ class Services:
     """For modules whose manifest says nothing. Source: Make, "module timeout", read 2026-11-21."""
 
 
-@dataclass(kw_only=True)
 class CallContext:
-    """What the calls of one execution share; see ``appkit.call.Context``."""
+    """What the calls of one execution share (``appkit.call.Context``), made when it is asked for.
 
-    files: Files
-    dialer: Dialer
-    http: Any
-    zone: tzinfo
-    log: logging.LoggerAdapter[Any]
-    cookies: CookieJar
+    Most executions never call the outside: making a client, a cookie jar and a logger for each of
+    them cost a tenth of the whole execution.
+    """
+
+    __slots__ = ("_cookies", "_http", "_log", "_services", "execution_id", "files", "zone")
+
+    def __init__(
+        self, services: Services, *, files: Files, zone: tzinfo, execution_id: str
+    ) -> None:
+        self._services = services
+        self._http: BoundHttp | None = None
+        self._cookies: CookieJar | None = None
+        self._log: logging.LoggerAdapter[Any] | None = None
+        self.files = files
+        self.zone = zone
+        self.execution_id = execution_id
+
+    @property
+    def dialer(self) -> Dialer:
+        """Guarded sockets for protocols that are not HTTP."""
+        return self._services.dialer
+
+    @property
+    def http(self) -> BoundHttp:
+        """The guarded client without a connection."""
+        if self._http is None:
+            self._http = self.bind(None)
+        return self._http
+
+    def bind(self, signer: Signer | None) -> BoundHttp:
+        """The guarded client, signing for a connection; all share the execution's cookies."""
+        if self._cookies is None:
+            self._cookies = CookieJar()
+        return self._services.http.bind(files=self.files, signer=signer, cookies=self._cookies)
+
+    @property
+    def log(self) -> logging.LoggerAdapter[Any]:
+        """A logger that carries the execution's id."""
+        if self._log is None:
+            logger = logging.getLogger("millrace.module")
+            self._log = logging.LoggerAdapter(logger, {"execution_id": self.execution_id})
+        return self._log

@@ -8,16 +8,18 @@ from pathlib import Path
 from millrace.appkit.catalog import Catalog, load_catalog
 from millrace.appkit.guard import Guard, GuardedDialer
 from millrace.appkit.http import HttpClient
-from millrace.appkit.memory import MemoryFiles
 from millrace.clock import Clock, SystemClock
 from millrace.engine import Limits
 from millrace.runtime.executions import Executions
+from millrace.runtime.files import TeamFiles
 from millrace.runtime.keys import TeamKeys
 from millrace.runtime.named import Named
 from millrace.runtime.programs import Programs
 from millrace.runtime.resources import TeamResources
+from millrace.runtime.schedules import Schedules
 from millrace.runtime.services import Services
 from millrace.runtime.use_cases import UseCases
+from millrace.storage.blobs import FolderBlobs
 from millrace.storage.incomplete import Incomplete
 from millrace.storage.scenarios import Scenarios
 from millrace.storage.sqlite import SqliteStore
@@ -45,6 +47,7 @@ class Runtime(UseCases):
         executions: Executions,
         queue: EmbeddedQueue,
         resources: TeamResources,
+        schedules: Schedules,
     ) -> None:
         super().__init__(
             store,
@@ -67,13 +70,21 @@ class Runtime(UseCases):
         self.executions = executions
         self.queue = queue
         self.resources = resources
+        self.schedules = schedules
 
-    async def start(self) -> None:
-        """Take over what a dead process left, then begin to work."""
+    async def start(self, *, is_scheduling: bool = True) -> None:
+        """Take over what a dead process left, then begin to work.
+
+        Args:
+            is_scheduling: False for a command that runs one scenario and ends.
+        """
         await self.queue.start()
+        if is_scheduling:
+            self.schedules.start()
 
     async def close(self) -> None:
         """Stop working, then let go of everything."""
+        await self.schedules.close()
         await self.queue.close()
         await self.services.http.aclose()
         await self.store.close()
@@ -109,9 +120,10 @@ async def build(
     catalog = catalog or load_catalog()
     guard = guard or Guard()
     store = SqliteStore.open(data / "millrace.db")
+    blobs = FolderBlobs(data / "files")
     keys = TeamKeys(
         Vault(master or load_or_create_master(data / "master.key")),
-        lambda team_id, sealer: MemoryFiles(),
+        lambda team_id, sealer: TeamFiles(blobs, team_id, sealer),
     )
     await keys.load(Users(store))
     http = HttpClient(guard=guard, clock=clock)
@@ -126,10 +138,12 @@ async def build(
         vault=keys,
         resources=resources,
     )
-    programs = Programs(Scenarios(store), catalog)
+    scenarios = Scenarios(store)
+    programs = Programs(scenarios, catalog)
     executions = Executions(services, programs, Incomplete(store), limits=limits)
     queue = EmbeddedQueue(store, clock, executions.carry_out)
     executions.queue = queue
+    schedules = Schedules(scenarios, store, clock=clock, programs=programs, executions=executions)
     return Runtime(
         named=named,
         address=address,
@@ -144,4 +158,5 @@ async def build(
         executions=executions,
         queue=queue,
         resources=resources,
+        schedules=schedules,
     )
