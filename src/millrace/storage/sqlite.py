@@ -48,8 +48,9 @@ class SqliteStore:
         self._sql = sql = load("sqlite")
         self._reading = _connect(path, is_writer=False)
         self._readers = _Readers(path)
-        self._writing = writing
-        self._core: Connection | None = None
+        # Made before anything is written: SQLAlchemy ends a transaction that is open when it first
+        # meets a connection.
+        self._core = core(writing)
         self.records = SqliteRecords(self._reading, sql)
         self._accept, self._holds, self._leave = sql["accept"], sql["holds"], sql["leave"]
         self._promote = sql["promote"]
@@ -255,8 +256,6 @@ class SqliteStore:
 
     async def write(self, function: Callable[[Connection], T]) -> T:
         """See `Database.write`."""
-        if self._core is None:
-            self._core = core(self._writing)
         connection = self._core
         return await self._writer.call(lambda _: translated(function, connection))
 

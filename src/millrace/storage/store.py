@@ -27,6 +27,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from millrace.storage.database import Database
+
 SHARDS = 256
 """Fixed for ever: the shard of a stored event must not change when Millrace is upgraded."""
 
@@ -290,7 +292,7 @@ class Records(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(Database, Protocol):
     """The inbox, the journal and what belongs to them. The promises: at the top of this file."""
 
     epoch: int
