@@ -92,7 +92,10 @@ def number_text(value: float) -> str:
 
 def date_text(value: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and ``Z``."""
-    moment = value.astimezone(UTC)
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError as error:  # an offset at the very edge of the calendar
+        raise ExpressionError("the date is outside the years 1 to 9999") from error
     return (
         f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}T{moment.hour:02d}:"
         f"{moment.minute:02d}:{moment.second:02d}.{moment.microsecond // 1000:03d}Z"
@@ -142,7 +145,13 @@ def json_text(value: Any, scope: Scope, *, indent: int = 0) -> str:
         if indent:
             data = msgspec.json.format(data, indent=indent)
         return data.decode()
-    except (UnicodeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+    except (
+        ArithmeticError,
+        UnicodeError,
+        ValueError,
+        RecursionError,
+        msgspec.MsgspecError,
+    ) as error:
         raise ExpressionError("the value cannot be written as JSON") from error
 
 

@@ -1,6 +1,6 @@
 """The operators of filters, compiled once into predicates.
 
-A filter never fails on data: an operand that cannot be read as the operator's kind makes the
+A filter does not fail on data: an operand that cannot be read as the operator's kind makes the
 condition false.
 """
 

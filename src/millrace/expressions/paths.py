@@ -46,6 +46,8 @@ def read_path(path: Any, scope: Scope) -> list[Any]:
         return [path]
     text = text_of(path, scope)
     if "[" in text:
+        # As in a reference: [] is the first element on the way, and the whole array at the end.
+        text = text.replace("[].", ".1.").replace("[]", "")
         text = text.replace("[", ".").replace("]", "").strip(".")
     return text.split(".", LONGEST_PATH)
 

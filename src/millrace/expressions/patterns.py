@@ -89,6 +89,9 @@ _PIECE: Final = re.compile(
 )
 
 
+_SET: Final = re.compile(r"\\[dDwWsSpP]")
+
+
 def translate(source: str) -> str:
     """The pattern in RE2's syntax.
 
@@ -97,6 +100,7 @@ def translate(source: str) -> str:
     """
     pieces: list[str] = []
     inside = False
+    after_set = False
     for match in _PIECE.finditer(source):
         kind, text = match.lastgroup, match.group()
         if kind == "wide" or kind == "unit":
@@ -107,6 +111,9 @@ def translate(source: str) -> str:
             pieces.append(_property(match["property"], match["category"]))
         elif kind == "escape":
             pieces.append(_escape(match["escape"], inside))
+        elif inside and text == "-" and (after_set or _SET.match(source, match.end())):
+            # "[\w-.]" is no range in ECMAScript; RE2 would refuse it.
+            pieces.append("\\-")
         elif inside:
             inside = kind != "close"
             # A bracket inside a class is itself in ECMAScript; RE2 would look for [:alpha:].
@@ -128,6 +135,7 @@ def translate(source: str) -> str:
             )
         else:
             pieces.append("(?P<" if kind == "name" else text)
+        after_set = _SET.match(text) is not None
     return "".join(pieces)
 
 

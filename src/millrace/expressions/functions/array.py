@@ -161,9 +161,8 @@ def slice_(scope: Scope, value: Any, start: Any, end: Any = None) -> list[Any]:
 
 @array.add(
     "map(array; key; [filterKey]; [filterValues])",
-    "The values of one key of every collection in the array. With a filter, only of those whose "
-    "filter "
-    "key has one of the values: one, several with commas, or an array.",
+    "The value of one key of every collection in the array, null where it is missing. With a filter, "
+    "only of those whose filter key has one of the values: one, several with commas, or an array.",
     (f'map({_SAMPLE}; "name")', ["Bob", "Tim"]),
     (f'map({_SAMPLE}; "name"; "age"; "23")', ["Tim"]),
     (f'map({_SAMPLE}; "name"; "age"; "22,23")', ["Bob", "Tim"]),
@@ -182,7 +181,7 @@ def map_(
         found = [
             follow(item, path) for item in items if text_of(follow(item, test), scope) in accepted
         ]
-    return [item for item in found if item is not None]
+    return found
 
 
 def _accepted(wanted: Any, scope: Scope) -> set[str]:
@@ -264,7 +263,11 @@ def flatten(scope: Scope, value: Any, depth: Any = None) -> list[Any]:
 
 
 def identity(value: Any, scope: Scope) -> tuple[str, str]:
-    """What makes two items of an array the same: a collection's content, else the text."""
+    """What makes two items of an array the same: what they hold, else their text."""
+    if isinstance(value, Binary):
+        return "file", value.id
+    if isinstance(value, bytes):
+        return "bytes", value.hex()
     if isinstance(value, (dict, list)):
         scope.spend(len(value))
         return "json", json_text(_ordered(value, scope), scope)
