@@ -13,6 +13,7 @@ from millrace.appkit.values import (
     to_text,
 )
 from millrace.appkit.xml import read_xml, xml_loads
+from millrace.appkit.xml_writing import xml_dumps
 from millrace.expressions.coerce import coerce
 from millrace.expressions.patterns import compile_pattern
 from millrace.expressions.scope import ERASE, IGNORE
@@ -36,5 +37,6 @@ __all__ = [
     "said",
     "to_json",
     "to_text",
+    "xml_dumps",
     "xml_loads",
 ]
