@@ -69,7 +69,7 @@ def _entry(head: str, value: Any, indent: int, key: str = "") -> Iterator[str]:
     if isinstance(value, str) and "\n" in value and not is_compact and _blockable(value):
         yield from _block(head, value, indent)
     else:
-        yield f"{head} {json.dumps(value, ensure_ascii=False) if is_compact else _scalar(value)}"
+        yield f"{head} {_json(value) if is_compact else _scalar(value)}"
 
 
 def _blockable(text: str) -> bool:
@@ -127,6 +127,10 @@ def _scalar(value: Any) -> str:
         and not value.endswith(" ")
     ):
         return value
+    return _json(value)
+
+
+def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     # What JSON leaves as it is and YAML does not: other line ends, controls, a byte order mark.
     return _BLOCK.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -231,6 +231,8 @@ class _Reader:
             kept["was"] = said["module"]
         if fresh is not None:
             kept["fresh_id"] = fresh
+        elif not read.id.isdigit():
+            kept["word_id"] = read.id
         if moved:
             kept["routes_in_mapper"] = True
         if read.fallback is not None and read.fallback >= len(said.get("routes") or ()):
@@ -355,7 +357,7 @@ class _Reader:
         merge = read_merge(said, before.routes)
         if before.id in self.layout:
             self.layout[id] = self.layout.pop(before.id)
-        kept = {**before.extra["make"], "merge": said, "if_id": before.id}
+        kept = {**before.extra["make"], "merge": said, "merge_id": id, "if_id": before.id}
         for need in self.needs.values():
             need["for"] = tuple(id if one == before.id else one for one in need["for"])
         return replace(before, id=id, merge=merge, extra={"make": kept})

@@ -27,6 +27,7 @@ from millrace.scenario.formats.make_modules import (
     Json,
     MakeModule,
     Parts,
+    has_place,
     read_filter,
     restored,
     spec_of,
@@ -75,7 +76,7 @@ class _Writer:
         """New numbers for ids that Make cannot have; words that came from there stay."""
         numbers: dict[str, int] = {}
         for module in self.source.modules():
-            theirs = module.extra.get("make", {}).get("exact", {}).get("id")
+            theirs = module.extra.get("make", {}).get("word_id")
             if not module.id.isdigit() and module.id != theirs and module.id not in numbers:
                 numbers[module.id] = self.fresh()
         return numbers
@@ -178,10 +179,11 @@ class _Writer:
             id = str(self.fresh())
         place = None if module.id in self.placed else self.source.layout.get(module.id)
         self.placed.add(module.id)
-        if "x" in kept.get("rest", {}).get("metadata", {}).get("designer", {}):
+        if has_place(kept):
             place = None
         parts = Parts(
-            id=id,
+            # An id that was made up on import is not there for Make.
+            id="" if kept.get("fresh_id") == id else id,
             version=module.version if spec is None else None,
             name=module.name,
             place=None if place is None else (place[0], place[1]),
@@ -190,11 +192,7 @@ class _Writer:
             filter=module.filter,
             fallback=self.fallback(module, kept),
         )
-        made = restored(write_parts(parts, name, spec, kept), kept, spec)
-        if "fresh_id" in kept and kept["fresh_id"] == module.id:
-            made.pop("id", None)
-            if "id" in kept.get("exact", {}):
-                made["id"] = kept["exact"]["id"]
+        made = restored(write_parts(parts, name, spec, kept), parts, kept, spec)
         beside: list[Json] = []
         if module.module == "flow:if" and (module.routes or not kept):
             made["branches"] = [
@@ -211,7 +209,7 @@ class _Writer:
         if module.on_error is not None:
             made["onerror"] = self.flow(module.on_error)
         if module.module == "flow:if" and module.merge is not None:
-            return [made, self.merge(module, kept.get("merge"))]
+            return [made, self.merge(module, kept)]
         return [made, *beside]
 
     def fallback(self, module: Module, kept: Mapping[str, Any]) -> int | None:
@@ -286,14 +284,14 @@ class _Writer:
             made["flow"] = kept.get("flow")
         return made
 
-    def merge(self, module: Module, said: Json | None) -> Json:
+    def merge(self, module: Module, kept: Mapping[str, Any]) -> Json:
+        id = int(module.id) if module.id.isdigit() else module.id
+        new = {"module": "builtin:BasicMerge", "version": 1, "parameters": {}, "mapper": None}
+        made = dict(kept["merge"]) if "merge" in kept else {"id": id, **new}
+        if "merge" in kept and module.id != kept.get("merge_id"):
+            made["id"] = id
         merge = module.merge or {}
-        if said is None:
-            said = {"module": "builtin:BasicMerge", "version": 1, "parameters": {}, "mapper": None}
-        made = {"id": int(module.id) if module.id.isdigit() else module.id, **said}
-        if str(made["id"]) != module.id and "id" in said:
-            made["id"] = int(module.id) if module.id.isdigit() else module.id
-        if "outputs" not in said or read_merge(said, module.routes) != merge:
+        if read_merge(made, module.routes) != merge:
             order = [at for at in branch_order(module.routes) if _merges(module, module.routes[at])]
             made["outputs"] = [
                 {"name": name, "mappings": [values[at] for at in order]}
@@ -381,9 +379,11 @@ def _renamed_references(text: str, numbers: Mapping[str, int]) -> str:
 def _renamed(expression: str, numbers: Mapping[str, int]) -> str:
     made: list[str] = []
     before = ""
-    for token in _IDENTIFIER.findall(expression):
+    tokens = _IDENTIFIER.findall(expression)
+    for index, token in enumerate(tokens):
         bare = token.strip("`")
-        if bare in numbers and before != "." and not token.startswith('"'):
+        after = next((one for one in tokens[index + 1 :] if not one.isspace()), "")
+        if bare in numbers and before != "." and after != "(" and not token.startswith('"'):
             token = f"`{numbers[bare]}`" if token.startswith("`") else str(numbers[bare])
         made.append(token)
         if not token.isspace():

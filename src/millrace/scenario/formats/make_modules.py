@@ -431,9 +431,10 @@ def write_parts(parts: Parts, name: str, spec: MakeModule | None, kept: Mapping[
         made["flags"] = flags
     metadata = rest.pop("metadata", {})
     designer = metadata.get("designer", {})
+    designer = designer if isinstance(designer, dict) else {}
     place = {} if parts.place is None else {"x": parts.place[0], "y": parts.place[1]}
     label = {"name": parts.name} if parts.name else {}
-    if place or label or designer:
+    if place or label:
         metadata = {**metadata, "designer": {**place, **label, **designer}}
     if metadata or "metadata" in kept.get("rest", {}):
         made["metadata"] = metadata
@@ -538,6 +539,12 @@ def kept_of(
     return kept
 
 
+def has_place(kept: Mapping[str, Any]) -> bool:
+    """Whether a place was kept that the layout could not hold."""
+    metadata = kept.get("rest", {}).get("metadata", {})
+    return _get(metadata, ["designer", "x"])[0]
+
+
 def _trimmed(metadata: Json, parts: Parts) -> Json:
     """The editor's metadata without what the model holds."""
     designer = metadata.get("designer")
@@ -550,19 +557,22 @@ def _trimmed(metadata: Json, parts: Parts) -> Json:
     return {**trimmed, "designer": left} if left or not taken else trimmed
 
 
-def restored(made: Json, kept: Mapping[str, Any], spec: MakeModule | None) -> Json:
+def restored(made: Json, parts: Parts, kept: Mapping[str, Any], spec: MakeModule | None) -> Json:
     """A written module with the original's spellings, where they still mean the same."""
-    meant = read_parts(made, spec)
+    # A filter that is an expression is written as a comparison, which reads differently.
+    meant = replace(read_parts(made, spec), filter=parts.filter)
     every = {key: value for key, value in made.items() if key not in kept.get("absent", ())}
     every |= kept.get("exact", {})
     if read_parts(every, spec) == meant:
         return every
+    read = read_parts(made, spec)
     for key, value in kept.get("exact", {}).items():
         tried = {**made, key: value}
-        if read_parts(tried, spec) == meant:
+        if read_parts(tried, spec) == (meant if key == "filter" else read):
             made = tried
+            read = read_parts(made, spec)
     for key in kept.get("absent", ()):
         tried = {name: value for name, value in made.items() if name != key}
-        if read_parts(tried, spec) == meant:
+        if read_parts(tried, spec) == read:
             made = tried
     return made
