@@ -9,17 +9,15 @@ from millrace.appkit import Call
 from millrace.apps.xml.functions import create, parse
 from millrace.errors import DataError, ModuleError
 
-LAUGHS = "".join(
-    f'<!ENTITY l{n} "{"&l%d;" % (n - 1) * 10}">' if n else '<!ENTITY l0 "lol">' for n in range(10)
-)
+LAUGHS = '<!ENTITY l0 "lol">' + "".join(f'<!ENTITY l{n + 1} "{f"&l{n};" * 10}">' for n in range(9))
+LONG, MANY = "x" * 100_000, "&x;" * 10_000
 HOSTILE = {
     "a file": '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
     "an address": '<!DOCTYPE a [<!ENTITY x SYSTEM "http://127.0.0.1:1/">]><a>&x;</a>',
     "a parameter entity": '<!DOCTYPE a [<!ENTITY % x SYSTEM "file:///etc/passwd"> %x;]><a/>',
     "a billion laughs": f"<!DOCTYPE a [{LAUGHS}]><a>&l9;</a>",
     "laughs in an attribute": f'<!DOCTYPE a [{LAUGHS}]><a b="&l9;"/>',
-    "a long entity many times": '<!DOCTYPE a [<!ENTITY x "%s">]><a>%s</a>'
-    % ("x" * 100_000, "&x;" * 10_000),
+    "a long entity many times": f'<!DOCTYPE a [<!ENTITY x "{LONG}">]><a>{MANY}</a>',
     "depth": "<a>" * 101 + "</a>" * 101,
     "great depth": "<a>" * 100_000,
 }
