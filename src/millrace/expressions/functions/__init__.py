@@ -9,6 +9,7 @@ from typing import Final
 
 from millrace.expressions.functions.array import array
 from millrace.expressions.functions.date import date
+from millrace.expressions.functions.encoding import encoding
 from millrace.expressions.functions.general import general
 from millrace.expressions.functions.number import math_
 from millrace.expressions.functions.spec import FunctionSpec
@@ -17,7 +18,7 @@ from millrace.expressions.functions.text import text_
 FUNCTIONS: Final[Mapping[str, FunctionSpec]] = MappingProxyType(
     {
         name: spec
-        for table in (general, math_, text_, date, array)
+        for table in (general, math_, text_, encoding, date, array)
         for name, spec in table.specs.items()
     }
 )

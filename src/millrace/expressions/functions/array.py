@@ -161,8 +161,9 @@ def slice_(scope: Scope, value: Any, start: Any, end: Any = None) -> list[Any]:
 
 @array.add(
     "map(array; key; [filterKey]; [filterValues])",
-    "The value of one key of every collection in the array, null where it is missing. With a filter, "
-    "only of those whose filter key has one of the values: one, several with commas, or an array.",
+    "The value of one key of every collection in the array, null where it is missing. With a "
+    "filter, only of those whose filter key has one of the values: one, several with commas, or an "
+    "array.",
     (f'map({_SAMPLE}; "name")', ["Bob", "Tim"]),
     (f'map({_SAMPLE}; "name"; "age"; "23")', ["Tim"]),
     (f'map({_SAMPLE}; "name"; "age"; "22,23")', ["Bob", "Tim"]),
