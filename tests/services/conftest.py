@@ -39,7 +39,18 @@ class Run:
     files: MemoryFiles
     catalog: object
 
-    async def __call__(self, name, connection=None, *, state=None, key="k", dialer=None, **given):
+    async def __call__(
+        self,
+        name,
+        connection=None,
+        *,
+        state=None,
+        key="k",
+        dialer=None,
+        http=None,
+        timeout_seconds=5,
+        **given,
+    ):
         spec = self.catalog.module(name)
         defaults = {
             parameter.name: parameter.default
@@ -50,7 +61,7 @@ class Run:
             files=self.files,
             dialer=dialer or LoopbackDialer(),
             zone=UTC,
-            http=None,
+            http=http,
             log=logging.getLogger("test"),
         )
         call = Call(
@@ -58,9 +69,10 @@ class Run:
             context=context,
             now=datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
             connection=connection,
+            http=http,
             key=key,
             state=state,
-            timeout=datetime.timedelta(seconds=5),
+            timeout=datetime.timedelta(seconds=timeout_seconds),
         )
         if spec.is_blocking:
             return await asyncio.to_thread(spec.function, call)
@@ -196,8 +208,8 @@ async def smtp(authority):
         await server.wait_closed()
 
 
-@pytest.fixture
-def pymap(authority):
+@pytest.fixture(scope="session")
+def pymap_server(authority):
     """pymap, an IMAP server by others, in a process of its own."""
     certificate, key = authority.files[NAME]
     process = subprocess.Popen(
@@ -219,6 +231,26 @@ def pymap(authority):
     process.stdout.close()
 
 
+@pytest.fixture
+async def pymap(pymap_server):
+    """Its account, with empty folders."""
+
+    def empty(client):
+        for line in client.list()[1]:
+            folder = line.decode().split(' "/" ', 1)[1]
+            if folder == "INBOX":
+                client.select(folder)
+                client.store("1:*", "+FLAGS.SILENT", "(\\Deleted)")
+                client.close()
+            else:
+                client.delete(folder)
+        for folder in ("Sent", "Trash"):
+            client.create(folder)
+
+    await Mailbox(pymap_server).look(empty)
+    return pymap_server
+
+
 @dataclass
 class Mailbox:
     """An account at some IMAP server, and how to look into it past the app."""
@@ -231,9 +263,8 @@ class Mailbox:
         def session():
             with imaplib.IMAP4("127.0.0.1", self.connection["port"], timeout=5) as client:
                 if self.connection["security"] == "starttls":
-                    context = ssl.create_default_context(cadata=self.connection["ca"])
                     client.host = NAME
-                    client.starttls(context)
+                    client.starttls(ssl.create_default_context(cadata=self.connection["ca"]))
                 client.login(self.connection["user"], self.connection["password"])
                 return do(client)
 
@@ -273,11 +304,9 @@ async def practice():
 
 
 @pytest.fixture(params=["practice", "pymap"])
-async def mailbox(request):
+async def mailbox(request, practice, pymap):
     """The same account at two servers: ours and one by others."""
     if request.param == "pymap":
-        yield Mailbox(request.getfixturevalue("pymap"))
-        return
-    async with await service.start() as running:
-        fields = {"host": NAME, "port": running.imap_port, "security": "none"}
-        yield Mailbox({**fields, "user": running.user, "password": running.password})
+        return Mailbox(pymap)
+    fields = {"host": NAME, "port": practice.imap_port, "security": "none"}
+    return Mailbox({**fields, "user": practice.user, "password": practice.password})

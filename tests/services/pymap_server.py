@@ -8,6 +8,7 @@ from proxyprotocol.noop import ProxyProtocolNoop
 from proxyprotocol.reader import ProxyProtocolReader
 from pymap.backend.dict import DictBackend
 from pymap.imap import IMAPServer
+from pysasl.hashing import BuiltinHash
 
 
 async def main(certificate: str, key: str) -> None:
@@ -25,7 +26,8 @@ async def main(certificate: str, key: str) -> None:
         demo_password="secret",
         passlib_cfg=None,
     )
-    backend, config = await DictBackend.init(args)
+    # 500,000 rounds at each sign-in, the default, would be most of what the tests do.
+    backend, config = await DictBackend.init(args, hash_context=BuiltinHash(rounds=1))
     config.apply_context()
     serve = ProxyProtocolReader(ProxyProtocolNoop()).get_callback(IMAPServer(backend.login, config))
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

@@ -96,8 +96,9 @@ def compose(call: Call, *, needs_recipient: bool = True) -> Composed:
 
 def _sender(call: Call) -> Mailbox:
     connection = call.connection or {}
-    given = call.parameters.get("from") or connection.get("from") or connection.get("user")
-    boxes = mailboxes(given, parameter="from")
+    user = str(connection.get("user") or "")
+    given = call.parameters.get("from") or connection.get("from") or ("@" in user and user)
+    boxes = mailboxes(given or None, parameter="from")
     if len(boxes) != 1:
         raise BundleValidationError(
             "Email: exactly one sender address is needed. Fill in From, or the sender address of"

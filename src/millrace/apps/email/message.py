@@ -24,6 +24,7 @@ MAX_ATTACHMENTS = 500
 """Parts kept as attachments; more are counted but not kept."""
 
 _UNSAFE_NAME = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 _PRIORITY = {"1": "high", "2": "high", "high": "high", "urgent": "high", "4": "low", "5": "low"}
 
 
@@ -139,10 +140,9 @@ def _headers(message: Message) -> dict[str, Any]:
 
 def _decode(value: str) -> str:
     """RFC 2047 words and raw 8-bit text, unfolded."""
-    # The parser keeps bytes that are not ASCII as lone surrogates.
-    raw = value.encode("ascii", "surrogateescape") if value.isascii() is False else b""
-    if raw:
-        value = decode_text(raw, None)
+    if _ESCAPED_BYTE.search(value):
+        # The parser keeps bytes that are not ASCII as lone surrogates.
+        value = decode_text(value.encode("utf-8", "surrogateescape"))
     value = re.sub(r"\r?\n(?=[ \t])", "", value)
     if "=?" not in value:
         return value.strip()
