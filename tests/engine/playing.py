@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from millrace.engine import Interpreter, Limits, ModuleTraits, ParameterTraits, Plan, Start
-from millrace.engine import compile_plan, freeze, thaw
+from millrace.engine import (
+    Interpreter,
+    Kind,
+    Limits,
+    ModuleTraits,
+    ParameterTraits,
+    Plan,
+    Start,
+    compile_plan,
+    freeze,
+    thaw,
+)
 from millrace.engine.commands import (
     CallModule,
+    Command,
     Commit,
     Finish,
     KeepIncomplete,
@@ -21,8 +32,11 @@ from millrace.engine.commands import (
     Yield,
 )
 from millrace.engine.events import (
+    Cancelled,
+    CommitFailed,
     Committed,
     Continued,
+    Event,
     Failure,
     Kept,
     ModuleAnswered,
@@ -30,20 +44,30 @@ from millrace.engine.events import (
     RolledBack,
     TimeReached,
 )
-from millrace.errors import ModuleError
+from millrace.errors import (
+    BundleValidationError,
+    ConnectionFailure,
+    DataError,
+    ModuleError,
+    RuntimeFailure,
+)
 from millrace.scenario.formats import read_scenario
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OPEN = ModuleTraits(name="", is_open=True)
 
+TYPES: dict[str, type[ModuleError]] = {
+    error.type: error for error in (BundleValidationError, ConnectionFailure, DataError)
+}
 
-def traits(name: str, **of: Any) -> ModuleTraits:
+_KINDS = {"trigger", "action", "search", "transformer", "aggregator", "responder"}
+
+
+def traits(name: str) -> ModuleTraits:
     """What the engine knows of a test module: the kind is the part before the first dash."""
-    kinds = {"trigger", "action", "search", "transformer", "aggregator", "responder"}
     word = name.partition(":")[2].partition("-")[0]
-    return ModuleTraits(
-        name=name, is_open=True, app_label="Test", kind=word if word in kinds else "action", **of
-    )
+    kind = cast(Kind, word if word in _KINDS else "action")
+    return ModuleTraits(name=name, is_open=True, app_label="Test", kind=kind)
 
 
 def lookup(name: str, version: int | None) -> ModuleTraits | None:
@@ -57,11 +81,19 @@ def lookup(name: str, version: int | None) -> ModuleTraits | None:
     return OPEN if app in ("flow", "tools") else None
 
 
+class Pages(list[list[dict[str, Any]]]):
+    """An answer that comes page by page."""
+
+
 class Played:
     """What happened."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.commands: list[Command] = []
+        """Everything that was asked, in order."""
+        self.history: list[tuple[Event, list[Command]]] = []
+        """What was told, and the answer to it."""
         self.notes: list[Note] = []
         self.kept: list[KeepIncomplete] = []
         self.commits = 0
@@ -72,24 +104,86 @@ class Played:
 
     @property
     def status(self) -> str:
-        assert self.finish is not None
-        return self.finish.status
+        return self.end.status
 
     @property
     def operations(self) -> int:
+        return self.end.operations
+
+    @property
+    def end(self) -> Finish:
         assert self.finish is not None
-        return self.finish.operations
+        return self.finish
+
+    @property
+    def error(self) -> str | None:
+        """The type of the failure that the execution ended with."""
+        return None if self.end.failure is None else self.end.failure.type
+
+    @property
+    def log(self) -> list[str]:
+        """The modules called, in order."""
+        return [module for module, _ in self.calls]
 
     def of(self, module: str) -> list[dict[str, Any]]:
         """The parameters that a module was called with, in order."""
         return [parameters for name, parameters in self.calls if name == module]
 
+    def values(self, module: str, parameter: str = "v") -> list[Any]:
+        """One parameter of every call of a module, in order."""
+        return [parameters.get(parameter) for parameters in self.of(module)]
+
     def summary(self) -> tuple[Any, ...]:
         """All that must not depend on where an execution was interrupted."""
-        return (self.calls, self.kept, self.commits, self.rollbacks, self.finish)
+        return (self.calls, self.keys, self.kept, self.commits, self.rollbacks, self.finish)
 
 
 Answer = Callable[..., Any]
+
+
+def aggregate(gathered: list[dict[str, Any]], **static: Any) -> dict[str, Any]:
+    """What flow:array-aggregator answers."""
+    return {
+        "array": [bundle.get("fields", {}) for bundle in gathered],
+        "__IMTAGGLENGTH__": len(gathered),
+    }
+
+
+def fail(
+    message: str = "no", *, error: type[ModuleError] = RuntimeFailure, **of: Any
+) -> Callable[..., Any]:
+    """An answer that is always an error."""
+
+    def answer(**parameters: Any) -> Any:
+        raise error(message, **of)
+
+    return answer
+
+
+def fail_when(
+    condition: Callable[[dict[str, Any]], bool], *, error: type[ModuleError] = RuntimeFailure
+) -> Callable[..., Any]:
+    """An answer that is an error for some parameters, else the parameters."""
+
+    def answer(**parameters: Any) -> Any:
+        if condition(parameters):
+            raise error("no")
+        return parameters
+
+    return answer
+
+
+def fail_times(times: int, *, error: type[ModuleError] = RuntimeFailure) -> Callable[..., Any]:
+    """An answer that is an error so many times, then the parameters."""
+    left = [times]
+
+    def answer(**parameters: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise error("not yet")
+        return parameters
+
+    return answer
 
 
 def plan_of(text: str) -> Plan:
@@ -103,61 +197,93 @@ def play(
     start: Start | None = None,
     limits: Limits | None = None,
     freeze_after: int | None = None,
+    cancel_after: int | None = None,
     is_kept: bool = True,
-    stop_after: int | None = None,
+    commits: bool = True,
+    step: timedelta = timedelta(seconds=1),
+    last_first: bool = False,
+    names: dict[str, Any] | None = None,
+    execution_id: str = "x",
 ) -> Played:
     """Carry out a scenario.
 
     Args:
         scenario: The file's text, or a plan.
         answers: By module id: a function of the parameters (and of the gathered bundles, for
-            aggregators) that gives bundles, or raises a ModuleError.
+            aggregators) that gives bundles, or raises a ModuleError. Without one: the parameters.
         freeze_after: After this many events, freeze, throw everything away, thaw and go on.
-        stop_after: Give up after so many events (for endless scenarios).
+        cancel_after: Cancel after this many events.
+        is_kept: Whether there is room for incomplete executions.
+        commits: False: every commit fails.
+        step: How long everything takes.
+        last_first: Of several commands that wait, do the last one first.
     """
     plan = scenario if isinstance(scenario, Plan) else plan_of(scenario)
     played, now, told = Played(), NOON, 0
-    run = Interpreter(plan, execution_id="x", limits=limits or Limits())
+    limits, answers = limits or Limits(), {"agg": aggregate, **(answers or {})}
+    run = Interpreter(plan, execution_id=execution_id, limits=limits, names=names)
     todo = run.begin(start or Start(at=now))
-    while todo:
-        command = todo.pop(0)
-        now += timedelta(seconds=1)
-        if isinstance(command, Note):
-            played.notes.append(command)
-            continue
-        if isinstance(command, Finish):
-            played.finish = command
-            assert not todo
+    played.commands += todo
+    while True:
+        for command in todo:
+            if isinstance(command, Note):
+                played.notes.append(command)
+            elif isinstance(command, Finish):
+                played.finish = command
+        todo = [command for command in todo if not isinstance(command, (Note, Finish))]
+        if played.finish is not None:
             return played
-        event: Any
-        if isinstance(command, CallModule):
-            event = _call(command, answers or {}, played, now)
-        elif isinstance(command, Commit):
-            played.commits += 1
-            event = Committed(command.call, now)
-        elif isinstance(command, Rollback):
-            played.rollbacks += 1
-            event = RolledBack(command.call, now)
-        elif isinstance(command, KeepIncomplete):
-            played.kept.append(msgspec.structs.replace(command, call=0))
-            event = Kept(command.call, now, is_kept)
-        elif isinstance(command, WaitUntil):
-            played.waits.append(command.at - now + timedelta(seconds=1))
-            now = max(now, command.at)
-            event = TimeReached(command.call, now)
+        assert todo, "the scenario neither goes on nor ends"
+        command = todo.pop(-1 if last_first else 0)
+        now += step
+        if told == cancel_after:
+            event: Event = Cancelled(now)
+            todo = []
         else:
-            assert isinstance(command, Yield)
-            event = Continued(command.call, now)
-        todo.extend(run.tell(event))
+            event = _do(command, answers, played, now, is_kept=is_kept, commits=commits)
+        now = event.at
+        answer = run.tell(event)
+        played.history.append((event, answer))
+        played.commands += answer
+        todo += answer
         told += 1
-        if freeze_after is not None and told == freeze_after and not run.is_over:
+        if told == freeze_after and not run.is_over:
             frozen = msgspec.msgpack.decode(msgspec.msgpack.encode(freeze(run)))
-            notes = [c for c in todo if isinstance(c, (Note, Finish))]
-            run = thaw(plan, frozen, execution_id="x", limits=limits or Limits())
-            todo = notes + run.waiting()
-        if stop_after is not None and told >= stop_after:
-            return played
-    raise AssertionError("the scenario neither goes on nor ends")
+            ready = [c for c in todo if isinstance(c, (Note, Finish))]
+            run = thaw(plan, frozen, execution_id=execution_id, limits=limits, names=names)
+            todo = ready + run.waiting()
+
+
+def _do(
+    command: Command,
+    answers: dict[str, Answer],
+    played: Played,
+    now: datetime,
+    *,
+    is_kept: bool,
+    commits: bool,
+) -> Event:
+    match command:
+        case CallModule():
+            return _call(command, answers, played, now)
+        case Commit():
+            if not commits:
+                return CommitFailed(command.call, now, Failure("InconsistencyError", "torn"))
+            played.commits += 1
+            return Committed(command.call, now)
+        case Rollback():
+            played.rollbacks += 1
+            return RolledBack(command.call, now)
+        case KeepIncomplete():
+            played.kept.append(command)
+            return Kept(command.call, now, is_kept)
+        case WaitUntil():
+            played.waits.append(command.at - now)
+            return TimeReached(command.call, max(now, command.at))
+        case Yield():
+            return Continued(command.call, now)
+        case _:
+            raise TypeError(command)
 
 
 def _call(
@@ -166,13 +292,20 @@ def _call(
     given = command.parameters
     answer = answers.get(command.module, lambda **parameters: parameters)
     played.keys.append(command.key)
-    if command.bundles or command.module.startswith("agg"):
+    if command.bundles or answer is aggregate or command.module.startswith("agg"):
         given = {**given, "gathered": command.bundles}
     played.calls.append((command.module, given))
     try:
         made = answer(**given)
     except ModuleError as error:
         return ModuleFailed(command.call, now, Failure.of(error))
+    if isinstance(made, Pages):
+        delivered = 0
+        for number, page in enumerate(made, 1):
+            if delivered == command.page and (page or number == len(made)):
+                return ModuleAnswered(command.call, now, page, number < len(made))
+            delivered += len(page)
+        raise AssertionError("asked for a page that is not there")
     if made is None:
         made = []
     if isinstance(made, dict):

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from millrace.engine.commands import RetryPolicy
 from millrace.engine.events import Failure
-from millrace.engine.frames import ForEachFrame, thaw_frame
-from millrace.engine.interpreter import Interpreter, Pending, Start
+from millrace.engine.frames import ForEachFrame, Gathering, thaw_frame
+from millrace.engine.interpreter import Interpreter, Start
 from millrace.engine.limits import Limits
+from millrace.engine.pending import Pending
 from millrace.engine.plan import Plan
 from millrace.engine.strand import Strand
 from millrace.expressions import Scope
@@ -23,25 +23,26 @@ from millrace.expressions.values import Binary
 
 FORMAT = 1
 
+# Attributes of the interpreter that are plain data already.
 _PLAIN = (
-    "calls", "strand_ids", "cycle", "cycles", "operations", "transfer_bytes", "status",
-    "is_counted", "switches_off", "is_over", "is_stopping", "found_nothing", "variables",
-    "counters", "by_module", "links", "started_at",
+    "at", "by_module", "calls", "counters", "cycle", "cycles", "found_nothing", "idle_seconds",
+    "is_counted", "is_over", "is_stopping", "links", "looks", "operations", "outputs",
+    "started_at", "status", "strand_ids", "switches_off", "transfer_bytes", "variables",
 )  # fmt: skip
 
 
 def freeze(run: Interpreter) -> dict[str, Any]:
-    """All an execution needs to go on elsewhere. Its values are shared, not copied: encode it now."""
+    """All an execution needs to go on elsewhere. Values are shared, not copied: encode it now."""
     return {
         "format": FORMAT,
         "nodes": len(run.plan.nodes),
         "start": msgspec.structs.asdict(run.start),
         "plain": {name: getattr(run, name) for name in _PLAIN},
-        "failure": _failure(run.failure),
+        "failure": None if run.failure is None else list(msgspec.structs.astuple(run.failure)),
         "files": sorted(run.counted_files),
         "input": run.names.get("var", {}),
         "strands": [strand.freeze() for strand in run.strands.values()],
-        "pending": {str(call): _pending(p) for call, p in run.pending.items()},
+        "pending": {str(call): p.freeze() for call, p in run.pending.items()},
     }
 
 
@@ -68,13 +69,14 @@ def thaw(
     )
     for name in _PLAIN:
         setattr(run, name, frozen["plain"][name])
+    run.set_deadline()
     run.start = Start(**frozen["start"])
     run.failure = Failure(*frozen["failure"]) if frozen["failure"] else None
     run.counted_files = set(frozen["files"])
     run.names["var"] = frozen["input"]
     for plain in frozen["strands"]:
         _thaw_strand(run, plain)
-    run.pending = {int(call): _thaw_pending(p) for call, p in frozen["pending"].items()}
+    run.pending = {int(call): Pending.thaw(p) for call, p in frozen["pending"].items()}
     return run
 
 
@@ -98,25 +100,6 @@ def _thaw_strand(run: Interpreter, plain: Mapping[str, Any]) -> None:
         item=plain["item"],
     )
     strand.stack.extend(thaw_frame(frame, nodes) for frame in plain["stack"])
-    strand.retries = {int(k): v for k, v in plain["retries"].items()}
-    strand.gathering.by_node = {int(k): v for k, v in plain["gathered"].items()}
+    strand.gathering = Gathering.thaw(plain["gathered"])
     strand.adopted = [nodes[index] for index in plain["adopted"]]
     run.strands[strand.id] = strand
-
-
-def _failure(failure: Failure | None) -> list[Any] | None:
-    return None if failure is None else list(msgspec.structs.astuple(failure))
-
-
-def _pending(pending: Pending) -> dict[str, Any]:
-    plain = msgspec.structs.asdict(pending)
-    plain["failure"] = _failure(pending.failure)
-    plain["retry"] = None if pending.retry is None else msgspec.structs.asdict(pending.retry)
-    return plain
-
-
-def _thaw_pending(plain: Mapping[str, Any]) -> Pending:
-    values = dict(plain)
-    values["failure"] = Failure(*values["failure"]) if values["failure"] else None
-    values["retry"] = RetryPolicy(**values["retry"]) if values["retry"] else None
-    return Pending(**values)

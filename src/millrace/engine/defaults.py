@@ -18,6 +18,9 @@ class Default(NamedTuple):
     is_retried: bool = False
     """A kept one is tried again by itself, on the back-off table."""
 
+    is_rerun: bool = False
+    """At the first module it is a warning: the scenario is started again, on the back-off table."""
+
     switches_off: bool = False
     """The scenario is switched off at once."""
 
@@ -30,6 +33,9 @@ class Default(NamedTuple):
     is_storable: bool = True
     """False: there is nothing that a resumption could go on from."""
 
+    is_always_kept: bool = False
+    """Kept whatever the settings say, because nothing may be decided without a person."""
+
     is_warning: bool = False
     """Ends the execution with a warning instead of an error."""
 
@@ -41,10 +47,10 @@ TABLE: dict[str, Default] = {
     "BundleValidationError": Default(is_listed=True, is_counted=False),
     "DuplicateDataError": Default(is_listed=True, is_counted=False),
     "InconsistencyError": Default(stops=True, is_storable=False),
-    "RateLimitError": Default(is_listed=True, is_retried=True),
+    "RateLimitError": Default(is_listed=True, is_retried=True, is_rerun=True),
     "OutOfSpaceError": Default(is_listed=True, is_retried=True),
-    "ConnectionError": Default(is_listed=True, is_retried=True, is_counted=False),
-    "ModuleTimeoutError": Default(is_listed=True, is_retried=True, is_counted=False),
+    "ConnectionError": Default(is_listed=True, is_retried=True, is_rerun=True, is_counted=False),
+    "ModuleTimeoutError": Default(is_listed=True, is_retried=True, is_rerun=True, is_counted=False),
     "InvalidConfigurationError": Default(is_listed=True, switches_off=True),
     "InvalidAccessTokenError": Default(is_listed=True, switches_off=True, stops=True),
     "AccountValidationError": Default(switches_off=True, stops=True, is_storable=False),
@@ -52,7 +58,7 @@ TABLE: dict[str, Default] = {
     "MaxResultsExceededError": Default(is_listed=True, switches_off=True),
     "MaxFileSizeExceededError": Default(is_listed=True, switches_off=True),
     "IncompleteDataError": Default(),
-    "OutcomeUnknownError": Default(is_listed=True, is_counted=False),
+    "OutcomeUnknownError": Default(is_listed=True, is_counted=False, is_always_kept=True),
     "ScenarioTimeoutError": Default(stops=True, is_storable=False),
     "OperationsLimitExceededError": Default(stops=True, is_storable=False),
     "DataSizeLimitExceededError": Default(stops=True, is_storable=False),
@@ -62,7 +68,7 @@ TABLE: dict[str, Default] = {
 }
 
 RETRY_SECONDS = (60, 600, 600, 1800, 1800, 1800, 10800, 10800)
-"""Waits before each automatic retry of an incomplete execution. Source: Make's help, automatic retry."""
+"""Waits before each retry of an incomplete execution. Source: Make's help, automatic retry."""
 
 RERUN_SECONDS = (60, 120, 300, 600, 3600, 10800, 43200, 86400)
 """Waits before a scenario is started again when nothing was kept. Source: Make's help, back-off."""

@@ -9,10 +9,14 @@ Each frame freezes into plain data and thaws back; nodes are written as their in
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
+
+import msgspec
 
 from millrace.engine.events import Failure
 from millrace.engine.node import PARKED, Node
+from millrace.engine.pending import Request
 from millrace.errors import ModuleError
 
 Plain = list[Any]
@@ -20,6 +24,8 @@ Plain = list[Any]
 
 class Frame(Protocol):
     """Something to come back to."""
+
+    node: Node
 
     def advance(self, run: Any, strand: Any) -> Node | None:
         """Go on: the node to enter, None to unwind further, PARKED to wait."""
@@ -30,30 +36,65 @@ class Frame(Protocol):
         ...
 
 
+Groups = dict[str, list[dict[str, Any]]]
+"""What an aggregator has gathered: group key → bundles; without grouping all under ""."""
+
+
 class Gathering:
     """What aggregators have gathered from one operation of their source."""
 
     __slots__ = ("by_node",)
 
     def __init__(self) -> None:
-        self.by_node: dict[int, dict[str, list[dict[str, Any]]]] = {}
+        self.by_node: dict[int, Groups] = {}
 
     def add(self, node: Node, key: str, bundle: dict[str, Any]) -> None:
         """Keep the evaluated parameters of one bundle."""
         self.by_node.setdefault(node.index, {}).setdefault(key, []).append(bundle)
 
+    def take(self, node: Node) -> list[tuple[str, list[dict[str, Any]]]]:
+        """The groups of an aggregator, in the order of their first bundle; it begins anew."""
+        groups = self.by_node.pop(node.index, None)
+        if groups is not None:
+            return list(groups.items())
+        return [("", [])] if node.speaks_when_empty else []
+
+    def freeze(self) -> dict[str, Groups]:
+        """Plain data."""
+        return {str(index): groups for index, groups in self.by_node.items()}
+
+    @classmethod
+    def thaw(cls, plain: dict[str, Groups]) -> Gathering:
+        """The gathering that was frozen."""
+        gathering = cls()
+        gathering.by_node = {int(index): groups for index, groups in plain.items()}
+        return gathering
+
 
 class SourceFrame:
-    """The bundles of one operation, each travelling to the end before the next starts."""
+    """The bundles of one operation, each travelling to the end before the next starts.
 
-    __slots__ = ("delivered", "gathering", "has_more", "items", "node", "position", "request")
+    When they are done, the aggregators that gather from this operation speak, one after the other;
+    a later one may gather what an earlier one says.
+    """
+
+    __slots__ = (
+        "delivered",
+        "gathering",
+        "has_more",
+        "items",
+        "node",
+        "position",
+        "request",
+        "spoken",
+    )
 
     kind = "source"
 
     def __init__(
         self,
         node: Node,
-        items: list[dict[str, Any]],
+        items: Sequence[Any],
         *,
         has_more: bool = False,
         request: Plain | None = None,
@@ -63,12 +104,15 @@ class SourceFrame:
         self.position = 0
         self.has_more = has_more
         self.request = request
-        """How the next page of a stream is asked for: [parameters, bundles, key]."""
+        """How the next page of a stream is asked for: [parameters, key]."""
         self.delivered = 0
         """Bundles of earlier pages."""
         self.gathering = Gathering()
+        self.spoken = 0
+        """Aggregators that have spoken."""
 
     def advance(self, run: Any, strand: Any) -> Node | None:
+        """Send the next bundle onward; after the last, let an aggregator speak."""
         position = self.position
         if position < len(self.items):
             self.position = position + 1
@@ -76,13 +120,19 @@ class SourceFrame:
             return self.node.next
         if self.has_more:
             return run.ask_page(strand, self)
+        feeds = self.node.feeds
+        if self.spoken < len(feeds):
+            aggregator = feeds[self.spoken]
+            self.spoken += 1
+            groups = self.gathering.take(aggregator)
+            if groups:
+                strand.stack.append(FlushFrame(aggregator, groups))
+            return None
         strand.stack.pop()
-        if self.node.feeds:
-            return flush(strand, self.node, self.gathering)
         return None
 
     def bundle(self, position: int) -> dict[str, Any]:
-        """The bundle at a position of this page, with its place among all when there are several."""
+        """The bundle at a position of this page, with its place among all if there are several."""
         items = self.items
         if len(items) == 1 and not self.has_more and not self.delivered:
             return items[0]
@@ -91,12 +141,13 @@ class SourceFrame:
             bundle["__IMTLENGTH__"] = self.delivered + len(items)
         return bundle
 
-    def next_page(self, items: list[dict[str, Any]], has_more: bool) -> None:
+    def next_page(self, items: list[dict[str, Any]], *, has_more: bool) -> None:
         """Go on with the following page of the stream."""
         self.delivered += len(self.items)
         self.items, self.position, self.has_more = items, 0, has_more
 
     def freeze(self) -> Plain:
+        """Plain data."""
         return [
             self.kind,
             self.node.index,
@@ -105,15 +156,17 @@ class SourceFrame:
             self.has_more,
             self.request,
             self.delivered,
-            {str(k): v for k, v in self.gathering.by_node.items()},
+            self.gathering.freeze(),
+            self.spoken,
         ]
 
     @classmethod
-    def thaw(cls, plain: Plain, nodes: list[Node]) -> SourceFrame:
-        _, index, items, position, has_more, request, delivered, gathered = plain
+    def thaw(cls, plain: Plain, nodes: list[Node]) -> Self:
+        """The frame that was frozen."""
+        _, index, items, position, has_more, request, delivered, gathered, spoken = plain
         frame = cls(nodes[index], items, has_more=has_more, request=request)
-        frame.position, frame.delivered = position, delivered
-        frame.gathering.by_node = {int(k): v for k, v in gathered.items()}
+        frame.position, frame.delivered, frame.spoken = position, delivered, spoken
+        frame.gathering = Gathering.thaw(gathered)
         return frame
 
 
@@ -125,6 +178,7 @@ class ItemsFrame(SourceFrame):
     kind = "items"
 
     def bundle(self, position: int) -> dict[str, Any]:
+        """The item at a position."""
         return item_bundle(self.items, position)
 
 
@@ -136,6 +190,7 @@ class CountFrame(SourceFrame):
     kind = "count"
 
     def bundle(self, position: int) -> dict[str, Any]:
+        """The number at a position."""
         return {
             "i": self.items[position],
             "__IMTINDEX__": position + 1,
@@ -143,20 +198,23 @@ class CountFrame(SourceFrame):
         }
 
     def freeze(self) -> Plain:
+        """Plain data: the range as its three numbers."""
         plain = super().freeze()
-        items: Any = self.items
-        plain[2] = [items.start, items.stop, items.step]
+        count = self.items
+        if isinstance(count, range):
+            plain[2] = [count.start, count.stop, count.step]
         return plain
 
     @classmethod
-    def thaw(cls, plain: Plain, nodes: list[Node]) -> SourceFrame:
+    def thaw(cls, plain: Plain, nodes: list[Node]) -> Self:
+        """The frame that was frozen."""
         frame = super().thaw(plain, nodes)
-        frame.items = range(*plain[2])  # type: ignore[assignment]
+        frame.items = range(*plain[2])
         return frame
 
 
-def item_bundle(items: list[Any], position: int) -> dict[str, Any]:
-    """One item of an array as a bundle: a collection's keys at the top, anything else as `value`."""
+def item_bundle(items: Sequence[Any], position: int) -> dict[str, Any]:
+    """One item of an array as a bundle: a collection's keys on top, all else as `value`."""
     item = items[position]
     bundle = dict(item) if item.__class__ is dict else {"value": item}
     bundle["__IMTINDEX__"] = position + 1
@@ -164,64 +222,50 @@ def item_bundle(items: list[Any], position: int) -> dict[str, Any]:
     return bundle
 
 
-def flush(strand: Any, source: Node, gathering: Gathering) -> None:
-    """One operation of a source is over: let its aggregators speak."""
-    queue = []
-    for aggregator in source.feeds:
-        groups = gathering.by_node.get(aggregator.index)
-        if groups is None:
-            if aggregator.stop_if_empty or aggregator.group_by is not None:
-                continue
-            groups = {"": []}
-        queue.append((aggregator, list(groups.items())))
-    if queue:
-        strand.stack.append(FlushFrame(queue))
-
-
 class FlushFrame:
-    """Aggregators that still have to speak, each once per group."""
+    """An aggregator that speaks, once per group; its bundles go onward when all are there."""
 
-    __slots__ = ("outputs", "position", "queue")
+    __slots__ = ("groups", "node", "outputs", "position")
 
     kind = "flush"
 
-    def __init__(self, queue: list[tuple[Node, list[tuple[str, list[dict[str, Any]]]]]]) -> None:
-        self.queue = queue
+    def __init__(self, node: Node, groups: list[tuple[str, list[dict[str, Any]]]]) -> None:
+        self.node = node
+        self.groups = groups
         self.position = 0
-        """The group of the first aggregator in the queue that is next."""
+        """Groups that have been asked for."""
         self.outputs: list[dict[str, Any]] = []
 
+    @property
+    def group(self) -> str:
+        """The key of the group that was asked for last."""
+        return self.groups[self.position - 1][0]
+
     def advance(self, run: Any, strand: Any) -> Node | None:
-        if not self.queue:
-            strand.stack.pop()
-            return None
-        aggregator, groups = self.queue[0]
-        if self.position < len(groups):
-            _, bundles = groups[self.position]
+        """Ask for the next group, or send what was said onward."""
+        if self.position < len(self.groups):
             self.position += 1
-            return run.aggregate(strand, aggregator, bundles, is_first=self.position == 1)
-        self.queue.pop(0)
-        outputs, self.outputs, self.position = self.outputs, [], 0
-        return run.deliver(strand, aggregator, outputs)
+            _, bundles = self.groups[self.position - 1]
+            return run.aggregate(strand, self.node, bundles, is_counted=self.position == 1)
+        strand.stack.pop()
+        return run.deliver(strand, self.node, self.outputs)
 
     def collect(self, bundles: list[dict[str, Any]]) -> None:
         """Take the answer for the group that was asked last."""
-        aggregator, groups = self.queue[0]
-        if aggregator.group_by is not None:
-            key = groups[self.position - 1][0]
-            bundles = [{**bundle, "key": key} for bundle in bundles]
+        if self.node.group_by is not None:
+            bundles = [{**bundle, "key": self.group} for bundle in bundles]
         self.outputs.extend(bundles)
 
     def freeze(self) -> Plain:
-        queue = [[node.index, [list(group) for group in groups]] for node, groups in self.queue]
-        return [self.kind, queue, self.position, self.outputs]
+        """Plain data."""
+        groups = [list(group) for group in self.groups]
+        return [self.kind, self.node.index, groups, self.position, self.outputs]
 
     @classmethod
     def thaw(cls, plain: Plain, nodes: list[Node]) -> FlushFrame:
-        _, queue, position, outputs = plain
-        frame = cls(
-            [(nodes[i], [(key, bundles) for key, bundles in groups]) for i, groups in queue]
-        )
+        """The frame that was frozen."""
+        _, index, groups, position, outputs = plain
+        frame = cls(nodes[index], [(key, bundles) for key, bundles in groups])
         frame.position, frame.outputs = position, outputs
         return frame
 
@@ -239,6 +283,7 @@ class RouterFrame:
         self.has_matched = False
 
     def advance(self, run: Any, strand: Any) -> Node | None:
+        """Enter the next route that the bundle may go."""
         ways = self.node.ways
         while self.position < len(ways):
             way = ways[self.position]
@@ -249,13 +294,16 @@ class RouterFrame:
                     continue
             elif way.condition is not None:
                 try:
-                    if not run.passes(strand, self.node, way):
+                    if not run.passes(strand, way):
                         continue
                 except ModuleError as error:
-                    # The way that cannot be decided fails; the other routes still get the bundle.
+                    # The way that cannot be decided fails; the other routes still get the bundle,
+                    # the fallback does not: this way may yet be taken when it is resumed.
+                    self.has_matched = True
+                    if way.first is None:
+                        continue  # nothing lies there, so nothing is missed
                     call = run.begin_operation(strand)
-                    node = way.first or self.node
-                    return run.fail(strand, node, Failure.of(error), call=call)
+                    return run.fail(strand, way.first, Failure.of(error), call=call, is_filter=True)
             self.has_matched = True
             forget(strand, self.node.inner_ids)
             if way.first is not None:
@@ -264,10 +312,12 @@ class RouterFrame:
         return None
 
     def freeze(self) -> Plain:
+        """Plain data."""
         return [self.kind, self.node.index, self.position, self.has_matched]
 
     @classmethod
     def thaw(cls, plain: Plain, nodes: list[Node]) -> RouterFrame:
+        """The frame that was frozen."""
         frame = cls(nodes[plain[1]])
         frame.position, frame.has_matched = plain[2], plain[3]
         return frame
@@ -283,28 +333,39 @@ def forget(strand: Any, ids: tuple[str, ...]) -> None:
 class HandlerFrame:
     """An error route under way. Its end without a directive means: ignore."""
 
-    __slots__ = ("failure", "node", "request")
+    __slots__ = ("base", "failure", "node", "request")
 
     kind = "handler"
 
-    def __init__(self, node: Node, failure: Failure, request: Plain) -> None:
+    def __init__(self, node: Node, failure: Failure, request: Request, *, base: int) -> None:
         self.node = node
         self.failure = failure
         self.request = request
-        """[parameters, bundles, key] of the failed operation: a repetition uses them again."""
+        """The failed operation: a repetition asks for it again."""
+        self.base = base
+        """Height of the stack when the bundle is dropped: without the router that handles it."""
 
     def advance(self, run: Any, strand: Any) -> Node | None:
-        strand.stack.pop()
+        """The error route is at its end: the bundle is dropped."""
+        del strand.stack[self.base :]
         return None
 
     def freeze(self) -> Plain:
-        f = self.failure
-        plain = [f.type, f.message, f.detail, f.retry_after_seconds, f.module]
-        return [self.kind, self.node.index, plain, self.request]
+        """Plain data."""
+        failure, request = self.failure, self.request
+        return [
+            self.kind,
+            self.node.index,
+            list(msgspec.structs.astuple(failure)),
+            list(msgspec.structs.astuple(request)),
+            self.base,
+        ]
 
     @classmethod
     def thaw(cls, plain: Plain, nodes: list[Node]) -> HandlerFrame:
-        return cls(nodes[plain[1]], Failure(*plain[2]), plain[3])
+        """The frame that was frozen."""
+        _, index, failure, request, base = plain
+        return cls(nodes[index], Failure(*failure), Request(*request), base=base)
 
 
 class ForEachFrame:
@@ -324,6 +385,7 @@ class ForEachFrame:
         self.failed: dict[int, dict[str, Any]] = {}
 
     def advance(self, run: Any, strand: Any) -> Node | None:
+        """Begin as many items as may be under way; after the last, go on with what they gave."""
         while self.running < self.concurrency and self.position < len(self.items):
             position = self.position
             self.position += 1
@@ -338,9 +400,10 @@ class ForEachFrame:
             "items": [value for _, values in sorted(self.results.items()) for value in values],
             "failed": [failure for _, failure in sorted(self.failed.items())],
         }
-        return run.end_for_each(strand, self.node, bundle)
+        return run.deliver(strand, self.node, [bundle])
 
     def freeze(self) -> Plain:
+        """Plain data."""
         return [
             self.kind,
             self.node.index,
@@ -354,6 +417,7 @@ class ForEachFrame:
 
     @classmethod
     def thaw(cls, plain: Plain, nodes: list[Node]) -> ForEachFrame:
+        """The frame that was frozen."""
         _, index, items, concurrency, position, running, results, failed = plain
         frame = cls(nodes[index], items, concurrency)
         frame.position, frame.running = position, running

@@ -4,14 +4,14 @@ Theory of operation
 -------------------
 An execution is a walk through the nodes of a plan. A *strand* (one per item of a running for-each,
 else one) holds a stack of frames, the loops it is inside of, and the bundles that can be read.
-``_walk`` enters node after node; ``node.enter`` answers the next node, None (this bundle's way ends:
-unwind the stack) or PARKED (wait for an event).
+``_walk`` enters node after node; ``node.enter`` answers the next node, None (this bundle's way
+ends: unwind the stack) or PARKED (wait for an event).
 
 Rules that everything here keeps:
 
 1. Every asking gets the next call number, and what is asked depends only on what was told. Telling
    the same events again gives the same commands with the same numbers; that is how a journal is
-   replayed (``tell`` the recorded events; what is unanswered at the end is what remains to be done).
+   replayed (``tell`` the recorded events; what is unanswered at the end remains to be done).
 2. Between two events the whole state is in strands, pending calls and counters; ``freeze`` may be
    called at any such moment.
 3. A bundle is never changed once it is in a scope.
@@ -26,6 +26,7 @@ from typing import Any
 
 import msgspec
 
+from millrace.engine import failing
 from millrace.engine.commands import (
     CallModule,
     Command,
@@ -33,12 +34,11 @@ from millrace.engine.commands import (
     Finish,
     KeepIncomplete,
     Note,
-    RetryPolicy,
     Rollback,
     WaitUntil,
     Yield,
 )
-from millrace.engine.defaults import Default, default_of
+from millrace.engine.defaults import default_of
 from millrace.engine.events import (
     Cancelled,
     CommitFailed,
@@ -52,17 +52,10 @@ from millrace.engine.events import (
     RolledBack,
     TimeReached,
 )
-from millrace.engine.frames import (
-    FlushFrame,
-    ForEachFrame,
-    HandlerFrame,
-    RouterFrame,
-    SourceFrame,
-    forget,
-    item_bundle,
-)
+from millrace.engine.frames import FlushFrame, ForEachFrame, SourceFrame, forget, item_bundle
 from millrace.engine.limits import Limits
 from millrace.engine.node import PARKED, Node, Way
+from millrace.engine.pending import Pending, Request
 from millrace.engine.plan import Plan
 from millrace.engine.strand import Strand
 from millrace.errors import ModuleError
@@ -100,29 +93,6 @@ class Start(msgspec.Struct, kw_only=True):
 
     transfer_bytes: int = 0
     """Size of `bundles`, when it counts."""
-
-
-class Pending(msgspec.Struct):
-    """A call that has not been answered."""
-
-    strand: int
-    node: int
-    kind: str
-    """module | wait | yield | commit | rollback | keep."""
-
-    parameters: dict[str, Any] = {}
-    bundles: list[dict[str, Any]] = []
-    key: str = ""
-    page: int = 0
-    attempt: int = 1
-    until: datetime | None = None
-    then: str = ""
-    """What follows the answer, where the kind alone does not say it."""
-
-    failure: Failure | None = None
-    resumption: dict[str, Any] | None = None
-    retry: RetryPolicy | None = None
-    warnings: list[str] | None = None
 
 
 class Interpreter:
@@ -174,23 +144,36 @@ class Interpreter:
         self.links: dict[str, list[int]] = {}
         self.found_nothing = False
         """The polling trigger's last answer was empty: further cycles would be, too."""
+        self.outputs: dict[str, Any] | None = None
         self.counted_files: set[str] = set()
+        self.at: datetime
+        """When the last event was."""
+        self.idle_seconds = 0.0
+        """Time in which there was nothing to do but wait."""
+        self.looks = 0
+        """Evaluations that belong to no operation; each has its own chance."""
         self._out: list[Command] = []
-        self._at: datetime
-        self._outputs: dict[str, Any] | None = None
+        self._last_operation = float("inf") if limits.operations is None else limits.operations
+        self._is_limited = limits.seconds is not None or limits.transfer_bytes is not None
+        self._deadline: datetime | None = None
+        self._spawning: ForEachFrame | None = None
+        self._repeated: tuple[Node, Request] | None = None
 
     # -- told from outside ---------------------------------------------------------------------
 
     def begin(self, start: Start) -> list[Command]:
         """Start; answers the first commands."""
         self._out = []
-        self._at = self.started_at = start.at
+        self.at = self.started_at = start.at
+        self.set_deadline()
         self.start = start
         self.cycles = max(1, start.cycles if start.cycles is not None else self.settings.cycles)
         self.transfer_bytes = start.transfer_bytes
         self.counters["scenario"] = dict(start.counters)
-        variables = self.names.setdefault("var", {})
-        self.names["var"] = {**variables, "input": start.inputs}
+        inputs = start.inputs
+        if start.resumption is not None:
+            inputs = inputs or start.resumption.get("inputs", {})
+        self.names["var"] = {**self.names.get("var", {}), "input": inputs}
         self._begin_cycle()
         return self._out
 
@@ -202,57 +185,39 @@ class Interpreter:
         """
         out: list[Command] = []
         self._out = out
-        self._at = event.at
-        if event.__class__ is Cancelled:
-            self._interrupt(event.message)  # type: ignore[union-attr]
+        before, self.at = self.at, event.at
+        if isinstance(event, ModuleAnswered):  # the usual case, and the one that must be quick
+            pending = self.pending.pop(event.call, None)
+            if pending is not None and pending.strand >= 0:
+                self._answered(event, pending, self.strands[pending.strand])
+                return out
+        elif isinstance(event, Cancelled):
+            self._interrupt(event.message, status="stopped")
             return out
-        pending = self.pending.pop(event.call, None)  # type: ignore[union-attr]
+        else:
+            pending = self.pending.pop(event.call, None)
         if pending is None:
             if self.is_over or self.is_stopping:
                 return out
-            raise ValueError(f"no call {event.call} is waiting")  # type: ignore[union-attr]
+            raise ValueError(f"no call {event.call} is waiting")
+        if isinstance(event, TimeReached) and all(
+            isinstance(other.command, WaitUntil) for other in self.pending.values()
+        ):
+            self.idle_seconds += (event.at - before).total_seconds()
+            self.set_deadline()
         strand = self.strands.get(pending.strand)
-        if event.__class__ is ModuleAnswered:
-            self._answered(event, pending, strand)  # type: ignore[arg-type]
+        answer = (_OF_THE_WHOLE if strand is None else _OF_A_STRAND).get(event.__class__)
+        if answer is None:
+            raise ValueError(f"{event.__class__.__name__} is no answer to call {event.call}")
+        if strand is None:
+            answer(self, event, pending)
         else:
-            _ANSWERS[event.__class__](self, event, pending, strand)
+            answer(self, event, pending, strand)
         return out
 
     def waiting(self) -> list[Command]:
         """Everything asked and not answered, as commands: what a thawed execution must do first."""
-        commands: list[Command] = []
-        for call, p in sorted(self.pending.items()):
-            node = self.plan.nodes[p.node] if p.node >= 0 else None
-            module = node.id if node else ""
-            if p.kind == "module":
-                commands.append(
-                    CallModule(
-                        call,
-                        p.node,
-                        module,
-                        p.parameters,
-                        p.bundles,
-                        p.key,
-                        p.page,
-                        p.attempt,
-                        p.warnings,
-                    )
-                )
-            elif p.kind == "wait":
-                assert p.until is not None
-                commands.append(WaitUntil(call, module, p.until))
-            elif p.kind == "yield":
-                commands.append(Yield(call))
-            elif p.kind == "commit":
-                commands.append(Commit(call, self.cycle, self.counters["scenario"]))
-            elif p.kind == "rollback":
-                commands.append(Rollback(call, self.cycle))
-            else:
-                assert p.failure is not None
-                commands.append(
-                    KeepIncomplete(call, module, p.failure, p.resumption or {}, p.retry)
-                )
-        return commands
+        return [pending.command for _, pending in sorted(self.pending.items())]
 
     # -- cycles --------------------------------------------------------------------------------
 
@@ -265,16 +230,22 @@ class Interpreter:
         scope = Scope(
             bundles={},
             names=self.names,
-            now=self._at,
+            now=self.at,
             zone=self.plan.zone,
             read_bytes=self.read_bytes,
         )
         strand = self._new_strand(scope)
         start = self.start
         if start.resumption is not None:
-            self._resume(strand, start.resumption)
+            self._walk(strand, failing.go_on(self, strand, start.resumption))
             return
-        node = self.plan.triggers.get(start.trigger) if start.trigger else self.plan.first
+        node = self.plan.first
+        if start.trigger is not None:
+            node = self.plan.triggers.get(start.trigger)
+            if node is None:
+                message = f"The module {start.trigger} cannot start this version of the scenario."
+                self.stop(Failure("InvalidConfigurationError", message, module=start.trigger))
+                return
         if node is None:
             self._walk(strand, None)
             return
@@ -289,17 +260,35 @@ class Interpreter:
             self._walk(strand, node)
 
     def _end_cycle(self) -> None:
-        if self.plan.outputs:
-            scope = self.strands[min(self.strands)].scope
-            self._outputs = {name: evaluate(scope) for name, evaluate in self.plan.outputs.items()}
-        self._commit("cycle")
+        if self._give_outputs():
+            self._commit("cycle")
+
+    def _give_outputs(self) -> bool:
+        """Evaluate what the caller gets; False when that failed and the cycle is rolled back."""
+        if not self.plan.outputs:
+            return True
+        strand = self.strands[min(self.strands)]
+        self.set_entropy(strand)
+        name = ""
+        try:
+            outputs = {}
+            for name, evaluate in self.plan.outputs.items():
+                outputs[name] = evaluate(strand.scope)
+        except ModuleError as error:
+            failure = Failure.of(error)
+            message = f"outputs, {name}: {failure.message}"
+            self.stop(msgspec.structs.replace(failure, message=message))
+            return False
+        self.outputs = outputs
+        return True
 
     def _commit(self, then: str) -> None:
-        call = self.next_call()
-        self.pending[call] = Pending(strand=-1, node=-1, kind="commit", then=then)
-        self._out.append(Commit(call, self.cycle, self.counters["scenario"]))
+        # A copy: the command may be carried out when counting has gone on.
+        command = Commit(self.next_call(), self.cycle, dict(self.counters["scenario"]))
+        self.pending[command.call] = Pending(-1, -1, command, then)
+        self._out.append(command)
 
-    def _committed(self, event: Committed, pending: Pending, strand: Strand | None) -> None:
+    def _committed(self, event: Committed, pending: Pending) -> None:
         first = self.plan.first
         again = (
             pending.then == "cycle"
@@ -309,10 +298,13 @@ class Interpreter:
             and not (first is not None and first.is_trigger and self.found_nothing)
         )
         self.strands.clear()
-        if again:
-            self._begin_cycle()
-        else:
+        if not again:
             self._finish()
+        elif (message := self._overtime(event.at)) is not None:
+            self._end_with(Failure("ExecutionInterruptedError", message), status="warning")
+            self._finish()
+        else:
+            self._begin_cycle()
 
     def _finish(self) -> None:
         self.is_over = True
@@ -333,7 +325,7 @@ class Interpreter:
                 self.cycle,
                 by_module,
                 self.links,
-                self._outputs,
+                self.outputs,
             )
         )
 
@@ -342,28 +334,39 @@ class Interpreter:
     def _walk(self, strand: Strand, node: Node | None) -> None:
         """Enter nodes and unwind frames until the strand waits or is done."""
         stack, out, steps = strand.stack, self._out, 0
+        last_operation = self._last_operation
         while node is not PARKED:
+            steps += 1
+            if steps > STEPS_BEFORE_YIELD or len(out) >= NOTES_BEFORE_YIELD:
+                command = Yield(self.next_call())
+                index = -1 if node is None else node.index
+                self.pending[command.call] = Pending(strand.id, index, command)
+                out.append(command)
+                return
             if node is None:
-                if not stack:
-                    if strand.adopted:
-                        self._flush_adopted(strand)
-                        continue
+                if stack:
+                    node = stack[-1].advance(self, strand)
+                elif strand.adopted:
+                    self._flush_adopted(strand)
+                else:
                     self._strand_done(strand)
                     return
-                node = stack[-1].advance(self, strand)
                 continue
-            steps += 1
-            if len(out) >= NOTES_BEFORE_YIELD or steps > STEPS_BEFORE_YIELD:
-                call = self.next_call()
-                self.pending[call] = Pending(strand=strand.id, node=node.index, kind="yield")
-                out.append(Yield(call))
-                return
             if node.condition is not None:
                 where = self._gate(strand, node)
                 if where is not node:
                     node = where
                     continue
+            if self.operations >= last_operation and node.is_operation:
+                self._use_up_operations()
+                return
             node = node.enter(self, strand, node)
+
+    def enter(self, strand: Strand, node: Node) -> Node | None:
+        """Enter a node whose filter has been asked."""
+        if self.operations >= self._last_operation and node.is_operation:
+            return self._use_up_operations()
+        return node.enter(self, strand, node)
 
     def _gate(self, strand: Strand, node: Node) -> Node | None:
         """The filter on the link into a node: the node when it passes, None when it stops here.
@@ -378,35 +381,32 @@ class Interpreter:
             passed = node.condition is None or node.condition(strand.scope)
         except ModuleError as error:
             call = self.begin_operation(strand)
-            return self.fail(strand, node, Failure.of(error), call=call)
+            return self.fail(strand, node, Failure.of(error), call=call, is_filter=True)
         counts[0 if passed else 1] += 1
         return node if passed else None
 
-    def passes(self, strand: Strand, node: Node, way: Way) -> bool:
+    def passes(self, strand: Strand, way: Way) -> bool:
         """Whether a bundle may go a way of a router or an if.
 
         Raises:
             ModuleError: the condition cannot be decided.
         """
-        key = f"{node.id}/{way.index}"
-        counts = self.links.get(key)
+        counts = self.links.get(way.key)
         if counts is None:
-            counts = self.links[key] = [0, 0]
+            counts = self.links[way.key] = [0, 0]
         self.set_entropy(strand)
         passed = way.condition is None or way.condition(strand.scope)
         counts[0 if passed else 1] += 1
         return passed
 
     def _flush_adopted(self, strand: Strand) -> None:
-        adopted, strand.adopted = strand.adopted, []
-        gathered = strand.gathering.by_node
-        queue = [(node, list(gathered.pop(node.index, {"": []}).items())) for node in adopted]
-        strand.stack.append(FlushFrame(queue))
+        aggregator = strand.adopted.pop(0)
+        strand.stack.append(FlushFrame(aggregator, strand.gathering.take(aggregator)))
 
     def _strand_done(self, strand: Strand) -> None:
         loop = strand.for_each
         if loop is None or strand.parent is None:
-            if not self.is_over:
+            if not self.is_stopping and not self.is_over:
                 self._end_cycle()
             return
         self.strands.pop(strand.id, None)
@@ -415,8 +415,6 @@ class Interpreter:
         if strand.parent.stack and strand.parent.stack[-1] is loop and self._spawning is not loop:
             self._walk(strand.parent, None)
 
-    _spawning: ForEachFrame | None = None
-
     def spawn(self, parent: Strand, loop: ForEachFrame, position: int) -> None:
         """Begin the way of one item of a for-each."""
         bundles = dict(parent.scope.bundles)
@@ -424,7 +422,7 @@ class Interpreter:
         scope = Scope(
             bundles=bundles,
             names=self.names,
-            now=self._at,
+            now=self.at,
             zone=self.plan.zone,
             read_bytes=self.read_bytes,
         )
@@ -432,10 +430,6 @@ class Interpreter:
         outer, self._spawning = self._spawning, loop
         self._walk(child, loop.node.first)
         self._spawning = outer
-
-    def end_for_each(self, strand: Strand, node: Node, bundle: dict[str, Any]) -> Node | None:
-        """All items of a for-each are done."""
-        return self.deliver(strand, node, [bundle])
 
     def _new_strand(self, scope: Scope, **of: Any) -> Strand:
         strand = Strand(id=self.strand_ids, scope=scope, **of)
@@ -450,18 +444,16 @@ class Interpreter:
         self.calls += 1
         return self.calls
 
-    def begin_operation(self, strand: Strand, *, is_counted: bool = True) -> int:
+    def begin_operation(self, strand: Strand) -> int:
         """Number a new operation and let its expressions see its own time and chance."""
         call = self.calls = self.calls + 1
-        scope = strand.scope
-        scope.begin(now=self._at, entropy=f"{self.execution_id}:{call}", warnings=[])
+        strand.scope.begin(now=self.at, entropy=f"{self.execution_id}.{call}", warnings=[])
         return call
 
     def set_entropy(self, strand: Strand) -> None:
         """Prepare for expressions that belong to no operation (filters, merges, gathering)."""
-        strand.scope.begin(
-            now=self._at, entropy=f"{self.execution_id}:{self.calls}.", warnings=None
-        )
+        look = self.looks = self.looks + 1
+        strand.scope.begin(now=self.at, entropy=f"{self.execution_id}:{look}", warnings=None)
 
     def note(
         self, strand: Strand, node: Node, call: int, given: Any, made: list[dict[str, Any]] | None
@@ -471,56 +463,81 @@ class Interpreter:
         self.by_module[node.index] += 1
         self._out.append(Note(call, node.id, given, made))
 
+    def note_failure(self, node: Node, call: int, failure: Failure) -> Failure:
+        """Record an operation that failed before it was begun; it is not counted."""
+        failure = failing.located(failure, node)
+        self._out.append(Note(call, node.id, None, None, failure))
+        return failure
+
     def ask(
         self, strand: Strand, node: Node, parameters: dict[str, Any], *, call: int
     ) -> Node | None:
         """Ask for an app's module to be called with one bundle's parameters."""
-        limit = self.limits.operations
-        if limit is not None and self.operations >= limit:
-            return self._stop(
-                Failure(
-                    "OperationsLimitExceededError",
-                    f"The execution used up its {limit} operations.",
-                )
-            )
         self.operations += 1
         self.by_module[node.index] += 1
-        key = f"{self.execution_id}.{call}"
-        warnings = strand.scope.warnings or None
-        self.pending[call] = Pending(
-            strand.id, node.index, "module", parameters, [], key, warnings=warnings
-        )
-        self._out.append(CallModule(call, node.index, node.id, parameters, [], key, 0, 1, warnings))
+        scope = strand.scope
+        # An operation's seed and its idempotency key are the same text.
+        key, attempt = scope.entropy, 1
+        if self._repeated is not None:
+            key, attempt = self._identity(node, call)
+        warnings = scope.warnings or None
+        command = CallModule(call, node.index, node.id, parameters, [], key, 0, attempt, warnings)
+        self.pending[call] = Pending(strand.id, node.index, command)
+        self._out.append(command)
         return PARKED
 
-    def ask_page(self, strand: Strand, frame: SourceFrame) -> Node | None:
+    def _identity(self, node: Node, call: int) -> tuple[str, int]:
+        """The idempotency key of an operation that begins, and which attempt it is."""
+        repeated = self._repeated
+        if repeated is not None and repeated[0] is node:
+            return repeated[1].key, repeated[1].attempt
+        return f"{self.execution_id}.{call}", 1
+
+    def ask_page(self, strand: Strand, frame: SourceFrame, *, attempt: int = 1) -> Node | None:
         """Ask for the next page of a stream; it belongs to the same operation."""
-        call = self.next_call()
-        parameters, bundles, key = frame.request or [{}, [], ""]
+        node, call = frame.node, self.next_call()
+        parameters, key = frame.request or ({}, "")
         page = frame.delivered + len(frame.items)
-        node = frame.node
-        self.pending[call] = Pending(
-            strand.id, node.index, "module", parameters, bundles, key, page
-        )
-        self._out.append(CallModule(call, node.index, node.id, parameters, bundles, key, page))
+        command = CallModule(call, node.index, node.id, parameters, [], key, page, attempt)
+        self.pending[call] = Pending(strand.id, node.index, command, "page")
+        self._out.append(command)
         return PARKED
 
     def aggregate(
-        self, strand: Strand, node: Node, bundles: list[dict[str, Any]], *, is_first: bool
+        self,
+        strand: Strand,
+        node: Node,
+        bundles: list[dict[str, Any]],
+        *,
+        is_counted: bool,
+        request: Request | None = None,
     ) -> Node | None:
-        """Ask an aggregator to speak for one group. Several groups are one operation."""
+        """Ask an aggregator to speak for one group. Several groups are one operation.
+
+        Args:
+            strand: Where its FlushFrame lies on top.
+            node: The aggregator.
+            bundles: What was gathered.
+            is_counted: False from the second group on.
+            request: What is repeated, when this is a repetition.
+        """
+        if is_counted and self.operations >= self._last_operation:
+            return self._use_up_operations()
         forget(strand, node.hides)
         call = self.begin_operation(strand)
         try:
             parameters = node.static(strand.scope)
         except ModuleError as error:
-            return self.fail(strand, node, Failure.of(error), call=call)
-        if is_first:
+            return self.fail(strand, node, Failure.of(error), call=call, gathered=bundles)
+        if is_counted:
             self.operations += 1
             self.by_module[node.index] += 1
-        key = f"{self.execution_id}.{call}"
-        self.pending[call] = Pending(strand.id, node.index, "module", parameters, bundles, key)
-        self._out.append(CallModule(call, node.index, node.id, parameters, bundles, key))
+        key, attempt = f"{self.execution_id}.{call}", 1
+        if request is not None:
+            key, attempt = request.key, request.attempt
+        command = CallModule(call, node.index, node.id, parameters, bundles, key, 0, attempt)
+        self.pending[call] = Pending(strand.id, node.index, command)
+        self._out.append(command)
         return PARKED
 
     def wait(
@@ -528,40 +545,80 @@ class Interpreter:
     ) -> Node | None:
         """Let time pass, then go on behind the node with an empty bundle."""
         self.note(strand, node, call, parameters, [{}])
-        until = self._at + span
-        waiting = self.next_call()
-        self.pending[waiting] = Pending(strand.id, node.index, "wait", until=until, then="sleep")
-        self._out.append(WaitUntil(waiting, node.id, until))
-        return PARKED
+        return self._wait_until(strand, node, self.at + span, None)
+
+    def ask_to_keep(
+        self, strand: Strand, node: Node, command: KeepIncomplete, *, then: str
+    ) -> None:
+        """Ask for a failed bundle to be kept; `then` may be "stop"."""
+        self.pending[command.call] = Pending(strand.id, node.index, command, then)
+        self._out.append(command)
 
     def try_again(
-        self, strand: Strand, node: Node, span: timedelta, request: list[Any]
+        self, strand: Strand, node: Node, span: timedelta, request: Request
     ) -> Node | None:
-        """Let time pass, then give the same bundle to a failed module again."""
-        call = self.next_call()
-        until = self._at + span
-        parameters, bundles, key = request
-        self.pending[call] = Pending(
-            strand.id, node.index, "wait", parameters or {}, bundles or [], key, until=until
+        """Let time pass, then ask a failed module for the same again."""
+        again = msgspec.structs.replace(request, attempt=request.attempt + 1)
+        return self._wait_until(strand, node, self.at + span, again)
+
+    def _wait_until(
+        self, strand: Strand, node: Node, at: datetime, request: Request | None
+    ) -> Node | None:
+        command = WaitUntil(self.next_call(), node.id, at)
+        self.pending[command.call] = Pending(
+            strand.id, node.index, command, "again" if request else "", request
         )
-        self._out.append(WaitUntil(call, node.id, until))
+        self._out.append(command)
         return PARKED
 
-    def _ask_again(
-        self, strand: Strand, node: Node, request: list[Any], *, attempt: int
+    def repeat(self, strand: Strand, node: Node, request: Request) -> Node | None:
+        """Ask for an operation once more: the same effect, so the key of its first attempt.
+
+        What was asked is asked again as it was; what had failed before it could be asked (or comes
+        from a resumption, whose author may have mended the mapping) is evaluated anew.
+        """
+        top = strand.stack[-1] if strand.stack else None
+        if isinstance(top, SourceFrame) and top.node is node:
+            return self.ask_page(strand, top, attempt=request.attempt)
+        if request.gathered is not None:
+            return self.aggregate(strand, node, request.gathered, is_counted=True, request=request)
+        self._repeated = (node, request)
+        try:
+            if request.is_filter:
+                where = self._pass_again(strand, node)
+                if where is not node:
+                    return where
+            if request.parameters is None:
+                return self.enter(strand, node)
+            if self.operations >= self._last_operation:
+                return self._use_up_operations()
+            call = self.begin_operation(strand)
+            return self.ask(strand, node, request.parameters, call=call)
+        finally:
+            self._repeated = None
+
+    def _pass_again(self, strand: Strand, node: Node) -> Node | None:
+        if node.way is not None:
+            try:
+                if not self.passes(strand, node.way):
+                    return None
+            except ModuleError as error:
+                call = self.begin_operation(strand)
+                return self.fail(strand, node, Failure.of(error), call=call, is_filter=True)
+        return node if node.condition is None else self._gate(strand, node)
+
+    def take(
+        self, strand: Strand, node: Node, bundles: list[dict[str, Any]], *, has_more: bool = False
     ) -> Node | None:
-        """Repeat an operation: the same effect, so the key of its first attempt."""
-        _, bundles, key = request
-        if node.source is not None:
-            where = self.aggregate(strand, node, bundles or [], is_first=True)
-        else:
-            where = node.enter(self, strand, node)
-        pending = self.pending.get(self.calls)
-        command = self._out[-1] if self._out else None
-        if pending is not None and isinstance(command, CallModule) and command.call == self.calls:
-            pending.key = command.key = key or command.key
-            pending.attempt = command.attempt = attempt
-        return where
+        """What an operation gave, or a substitute for it, wherever it is waited for."""
+        top = strand.stack[-1] if strand.stack else None
+        if isinstance(top, FlushFrame) and top.node is node:
+            top.collect(bundles)
+            return None
+        if isinstance(top, SourceFrame) and top.node is node:
+            top.next_page(bundles, has_more=has_more)
+            return None
+        return self.deliver(strand, node, bundles, has_more=has_more)
 
     def deliver(
         self,
@@ -572,7 +629,7 @@ class Interpreter:
         has_more: bool = False,
         request: list[Any] | None = None,
     ) -> Node | None:
-        """An operation gave bundles: send each of them onward."""
+        """Send each bundle of an operation onward."""
         if len(bundles) == 1 and not has_more and not node.feeds:
             strand.scope.bundles[node.id] = bundles[0]
             return node.next
@@ -599,35 +656,25 @@ class Interpreter:
 
     # -- answers -------------------------------------------------------------------------------
 
-    def _answered(self, event: ModuleAnswered, pending: Pending, strand: Strand | None) -> None:
-        if strand is None:
-            return
+    def _answered(self, event: ModuleAnswered, pending: Pending, strand: Strand) -> None:
         node = self.plan.nodes[pending.node]
-        strand.scope.now = event.at
         if event.transfer_bytes or event.files:
             self._count_transfer(event)
         bundles = event.bundles
-        if node.is_trigger:
+        if node.is_trigger and not pending.then:
             self.found_nothing = not bundles
-        if strand.retries:
-            strand.retries.pop(node.index, None)
-        top = strand.stack[-1] if strand.stack else None
-        if pending.page:
-            if isinstance(top, SourceFrame):
-                top.next_page(bundles, event.has_more)
-            where = None
-        elif top.__class__ is FlushFrame and node.source is not None:
-            top.collect(bundles)  # type: ignore[union-attr]
-            where = None
+        stack = strand.stack
+        if stack and stack[-1].node is node:
+            where = self.take(strand, node, bundles, has_more=event.has_more)
         elif len(bundles) == 1 and not event.has_more and not node.feeds:
             strand.scope.bundles[node.id] = bundles[0]
             where = node.next
         else:
-            request = None
-            if event.has_more:
-                request = [pending.parameters, pending.bundles, pending.key]
+            command, request = pending.command, None
+            if event.has_more and isinstance(command, CallModule):
+                request = [command.parameters, command.key]
             where = self.deliver(strand, node, bundles, has_more=event.has_more, request=request)
-        if self._is_used_up(event.at):
+        if self._is_limited and self._is_used_up(event.at):
             return
         self._walk(strand, where)
 
@@ -639,77 +686,83 @@ class Interpreter:
                 self.transfer_bytes += size
 
     def _is_used_up(self, at: datetime) -> bool:
-        limits = self.limits
-        if limits.seconds is not None and (at - self.started_at).total_seconds() > limits.seconds:
-            self._interrupt(f"The execution ran longer than {limits.seconds:g} seconds.")
-            return True
-        limit = limits.transfer_bytes
+        limit = self.limits.transfer_bytes
         if limit is not None and self.transfer_bytes > limit:
-            self._stop(
-                Failure(
-                    "DataSizeLimitExceededError",
-                    f"The execution moved more than {limit} bytes.",
-                )
-            )
+            message = f"The execution moved more than {limit} bytes."
+            self.stop(Failure("DataSizeLimitExceededError", message))
             return True
-        return False
+        late = self._overtime(at)
+        if late is None:
+            return False
+        self._interrupt(late, status="warning")
+        return True
 
-    def _module_failed(self, event: ModuleFailed, pending: Pending, strand: Strand | None) -> None:
-        if strand is None:
-            return
-        node = self.plan.nodes[pending.node]
-        if pending.page and strand.stack and isinstance(strand.stack[-1], SourceFrame):
-            # The stream broke: what it delivered stays done, the source itself has failed.
-            strand.stack.pop()
-        request = [pending.parameters, pending.bundles, pending.key]
+    def set_deadline(self) -> None:
+        """Reckon when time is up. Waiting does not count: it holds no worker."""
+        if self.limits.seconds is not None:
+            span = timedelta(seconds=self.limits.seconds + self.idle_seconds)
+            self._deadline = self.started_at + span
+
+    def _overtime(self, at: datetime) -> str | None:
+        """Why there is no more time."""
+        if self._deadline is None or at <= self._deadline:
+            return None
+        return f"The execution ran longer than {self.limits.seconds:g} seconds."
+
+    def _use_up_operations(self) -> Node | None:
+        message = f"The execution used up its {self.limits.operations} operations."
+        return self.stop(Failure("OperationsLimitExceededError", message))
+
+    def _module_failed(self, event: ModuleFailed, pending: Pending, strand: Strand) -> None:
+        node, command = self.plan.nodes[pending.node], pending.command
+        if not isinstance(command, CallModule):
+            raise ValueError(f"call {event.call} is no module's")
+        top = strand.stack[-1] if strand.stack else None
+        if isinstance(top, SourceFrame) and top.node is node:
+            # The stream broke: what it delivered stays done, and its aggregators will speak.
+            top.next_page([], has_more=False)
+        is_speaking = isinstance(top, FlushFrame) and top.node is node
+        request = Request(
+            command.parameters,
+            command.bundles if is_speaking else None,
+            command.key,
+            command.attempt,
+            command.page,
+        )
         where = self.fail(strand, node, event.failure, call=event.call, request=request)
         self._walk(strand, where)
 
-    def _time_reached(self, event: TimeReached, pending: Pending, strand: Strand | None) -> None:
-        if strand is None:
-            return
+    def _time_reached(self, event: TimeReached, pending: Pending, strand: Strand) -> None:
         node = self.plan.nodes[pending.node]
-        if pending.then == "sleep":
+        if pending.request is not None:
+            self._walk(strand, self.repeat(strand, node, pending.request))
+        else:
             self._walk(strand, self.deliver(strand, node, [{}]))
-            return
-        request = [pending.parameters, pending.bundles, pending.key]
-        attempt = strand.retries.get(node.index, 0) + 1
-        self._walk(strand, self._ask_again(strand, node, request, attempt=attempt))
 
-    def _continued(self, event: Continued, pending: Pending, strand: Strand | None) -> None:
-        if strand is None or self._is_used_up(event.at):
+    def _continued(self, event: Continued, pending: Pending, strand: Strand) -> None:
+        if self._is_used_up(event.at):
             return
-        node = self.plan.nodes[pending.node]
-        strand.scope.now = event.at
-        self._walk(strand, node)
+        self._walk(strand, None if pending.node < 0 else self.plan.nodes[pending.node])
 
-    def _rolled_back(self, event: RolledBack, pending: Pending, strand: Strand | None) -> None:
+    def _rolled_back(self, event: RolledBack, pending: Pending) -> None:
         self._finish()
 
-    def _commit_failed(self, event: CommitFailed, pending: Pending, strand: Strand | None) -> None:
-        self._end_with(event.failure, default_of("InconsistencyError"))
+    def _commit_failed(self, event: CommitFailed, pending: Pending) -> None:
+        self._end_with(event.failure, status="error", is_counted=True)
         self._finish()
 
-    def _kept(self, event: Kept, pending: Pending, strand: Strand | None) -> None:
-        failure = pending.failure
-        assert failure is not None
+    def _kept(self, event: Kept, pending: Pending, strand: Strand) -> None:
         if not event.is_kept and not self.settings.drop_when_full:
             self.switches_off = True
-            self._stop(
-                Failure(
-                    "OutOfSpaceError",
-                    "There is no room for another incomplete execution. Resolve or delete some.",
-                    module=failure.module,
-                )
-            )
-            return
-        if pending.then == "stop":
-            self._commit("stop")
-            return
-        if strand is not None:
+            message = "There is no room for another incomplete execution. Resolve or delete some."
+            node = self.plan.nodes[pending.node]
+            self.stop(Failure("OutOfSpaceError", message, module=node.id))
+        elif pending.then == "stop":
+            self.stop_committed()
+        else:
             self._walk(strand, None)
 
-    # -- failing -------------------------------------------------------------------------------
+    # -- ending --------------------------------------------------------------------------------
 
     def fail(
         self,
@@ -718,196 +771,82 @@ class Interpreter:
         failure: Failure,
         *,
         call: int,
-        request: list[Any] | None = None,
+        request: Request | None = None,
+        gathered: list[dict[str, Any]] | None = None,
+        is_filter: bool = False,
     ) -> Node | None:
-        """A module failed: its own error route, that of a router around it, or the default.
+        """A module failed; answers where the strand goes on (see ``failing``).
 
         Args:
             strand: Where it happened.
             node: The module that failed.
             failure: Why.
             call: The operation's number.
-            request: [parameters, bundles, key] when it had been called; None when it could not be,
-                which the driver does not know yet and is noted.
+            request: What had been asked; None when it had not come to that.
+            gathered: With no request: what the aggregator would have been given.
+            is_filter: With no request: it was the filter before the module that failed.
         """
-        if not failure.module:
-            message = f"{node.label}: {failure.message}"
-            failure = msgspec.structs.replace(failure, module=node.id, message=message)
+        failure = failing.located(failure, node)
         if request is None:
-            self._out.append(Note(call, node.id, None, None, failure))
-            request = [None, None, f"{self.execution_id}.{call}"]
-        inner = strand.handler()
-        if inner is not None and node.module.module == "flow:throw":
-            strand.leave_handler()
-            return self.fail_by_default(strand, inner.node, failure, request=inner.request)
-        if node.has_handler:
-            where = self._handle(strand, node, node, failure, request)
-            if where is not _UNHANDLED:
-                return where
-        stack = strand.stack
-        for depth in range(len(stack) - 1, -1, -1):
-            frame = stack[depth]
-            if frame.__class__ is HandlerFrame:
-                break
-            if isinstance(frame, RouterFrame) and frame.node.has_handler:
-                kept = stack[depth:]
-                del stack[depth:]
-                where = self._handle(strand, frame.node, node, failure, request)
-                if where is not _UNHANDLED:
-                    return where
-                stack.extend(kept)
-        return self.fail_by_default(strand, node, failure, request=request)
+            self.note_failure(node, call, failure)
+            key, attempt = self._identity(node, call)
+            request = Request(None, gathered, key, attempt, 0, is_filter)
+        return failing.fail(self, strand, node, failure, request)
 
-    def _handle(
-        self, strand: Strand, owner: Node, node: Node, failure: Failure, request: list[Any]
+    def stop(
+        self, failure: Failure, *, is_warning: bool = False, is_explicit: bool = False
     ) -> Node | None:
-        first = owner.handler
-        scope = strand.scope
-        error = {"type": failure.type, "message": failure.message, "detail": failure.detail}
-        before = scope.bundles.get(node.id)
-        scope.bundles[node.id] = {"error": error}
-        if first is not None and not self._admits(strand, first):
-            # A filter on the error route that does not pass: as if there were no error route.
-            if before is None:
-                scope.bundles.pop(node.id, None)
-            else:
-                scope.bundles[node.id] = before
-            return _UNHANDLED
-        strand.stack.append(HandlerFrame(node, failure, request))
-        # The filter was asked above: it must not be asked again on entering.
-        return None if first is None else first.enter(self, strand, first)
+        """End with a failure; the cycle is rolled back.
 
-    def _admits(self, strand: Strand, first: Node) -> bool:
-        self.set_entropy(strand)
-        try:
-            return first.condition is None or first.condition(strand.scope)
-        except ModuleError:
-            return False
-
-    def fail_by_default(
-        self, strand: Strand, node: Node, failure: Failure, *, request: list[Any]
-    ) -> Node | None:
-        """No error route took the failure: what its type and the scenario's settings say."""
+        Args:
+            failure: Why.
+            is_warning: It will be tried again later and does not count as a failed execution.
+            is_explicit: The scenario's author asked for it: a directive.
+        """
         default = default_of(failure.type)
-        if strand.for_each is not None and not default.stops:
-            strand.for_each.failed[strand.item] = {
-                "index": strand.item + 1,
-                "error": {"type": failure.type, "message": failure.message},
-            }
-            strand.stack.clear()
-            return None
-        if self._may_keep(strand, node, default):
-            self._end_with(failure, default)
-            self.status = "warning"
-            return self.keep(strand, node, failure, request=request, stops=default.stops)
-        return self._stop(failure)
-
-    def _may_keep(self, strand: Strand, node: Node, default: Default) -> bool:
-        mode = self.settings.keep_incomplete
-        if mode == "none" or not default.is_storable or node.is_trigger:
-            return False
-        if mode == "all":
-            return True
-        is_first = node is self.plan.first and self.start.resumption is None
-        return default.is_listed and not is_first and strand.handler() is None
-
-    def keep(
-        self,
-        strand: Strand,
-        node: Node,
-        failure: Failure,
-        *,
-        request: list[Any],
-        retry: RetryPolicy | None = None,
-        by: str = "",
-        stops: bool = False,
-    ) -> Node | None:
-        """Ask for the failed bundle to be kept; the strand waits for the answer, then goes on."""
-        if by == "break":
-            if retry is None:
-                self.status = "warning"
-                self.failure = self.failure or failure
-        elif retry is None and default_of(failure.type).is_retried:
-            retry = RetryPolicy(attempts=8, interval_seconds=0)
-        parameters, bundles, key = request
-        resumption = {
-            "node": node.id,
-            "key": key,
-            # For people to see; used again only by aggregators, whose bundles are gone elsewhere.
-            "parameters": parameters,
-            "gathered": bundles if node.source is not None else None,
-            "bundles": {k: v for k, v in strand.scope.bundles.items() if k != node.id},
-            "variables": {name: dict(values) for name, values in self.variables.items()},
-            "inputs": self.start.inputs,
-        }
-        call = self.next_call()
-        self.pending[call] = Pending(
-            strand.id, node.index, "keep", then="stop" if stops else "", failure=failure,
-            resumption=resumption, retry=retry,
-        )  # fmt: skip
-        self._out.append(KeepIncomplete(call, node.id, failure, resumption, retry))
-        return PARKED
-
-    def _resume(self, strand: Strand, resumption: Mapping[str, Any]) -> None:
-        node = self.plan.by_id.get(resumption["node"])
-        for name, values in resumption.get("variables", {}).items():
-            self.variables[name] = dict(values)
-        strand.scope.bundles.update(resumption["bundles"])
-        if node is None:
-            self._stop(
-                Failure(
-                    "InvalidConfigurationError",
-                    f"The module {resumption['node']} is not in this version of the scenario.",
-                )
-            )
-            return
-        substitute = resumption.get("output")
-        if substitute is not None:
-            self._walk(strand, self.deliver(strand, node, substitute))
-            return
-        request = [resumption.get("parameters"), resumption.get("gathered"), resumption.get("key")]
-        self._walk(strand, self._ask_again(strand, node, request, attempt=1))
-
-    def _end_with(self, failure: Failure, default: Default, *, is_counted: bool = True) -> None:
-        if self.failure is None:
-            self.failure = failure
-        self.status = "warning" if default.is_warning else "error"
-        self.is_counted = self.is_counted or (default.is_counted and is_counted)
-        self.switches_off = self.switches_off or default.switches_off
-
-    def _stop(self, failure: Failure) -> Node | None:
-        """End with a failure; the cycle is rolled back."""
-        return self.stop_rolled_back(failure, is_counted=True)
-
-    def stop_rolled_back(self, failure: Failure, *, is_counted: bool) -> Node | None:
-        """Undo the cycle and end with an error."""
-        default = default_of(failure.type)
-        if not is_counted:
-            default = default._replace(switches_off=False)
-        self.failure = failure
-        self._end_with(failure, default, is_counted=is_counted)
+        is_warning = is_warning or default.is_warning
+        self._end_with(
+            failure,
+            status="warning" if is_warning else "error",
+            is_counted=default.is_counted and not (is_warning or is_explicit),
+            switches_off=default.switches_off and not is_explicit,
+        )
         self._abandon()
-        call = self.next_call()
-        self.pending[call] = Pending(-1, -1, "rollback")
-        self._out.append(Rollback(call, self.cycle))
+        command = Rollback(self.next_call(), self.cycle)
+        self.pending[command.call] = Pending(-1, -1, command)
+        self._out.append(command)
         return PARKED
 
     def stop_committed(self) -> Node | None:
-        """Make final what was done and end as a success."""
-        self._abandon()
-        self._commit("stop")
+        """Make final what was done, and end with what there is."""
+        if self._give_outputs():
+            self._abandon()
+            self._commit("stop")
         return PARKED
 
-    def _interrupt(self, message: str) -> None:
-        """Stop between two operations: a warning; what was committed stays."""
-        if self.is_over:
+    def _interrupt(self, message: str, *, status: str) -> None:
+        """Stop between two operations; what was done stays."""
+        if self.is_over or self.is_stopping:
             return
-        failure = Failure("ExecutionInterruptedError", message)
-        self._end_with(failure, default_of(failure.type))
-        if self.status == "warning":
-            self.status = "stopped"
+        self._end_with(Failure("ExecutionInterruptedError", message), status=status)
+        for pending in self.pending.values():
+            if isinstance(pending.command, Commit):
+                pending.then, self.is_stopping = "stop", True
+                return
         self._abandon()
         self._commit("stop")
+
+    def _end_with(
+        self,
+        failure: Failure,
+        *,
+        status: str,
+        is_counted: bool = False,
+        switches_off: bool = False,
+    ) -> None:
+        self.failure, self.status = failure, status
+        self.is_counted = self.is_counted or is_counted
+        self.switches_off = self.switches_off or switches_off
 
     def _abandon(self) -> None:
         self.is_stopping = True
@@ -917,14 +856,14 @@ class Interpreter:
             strand.adopted.clear()
 
 
-_UNHANDLED = Node(index=-2, id="", module=PARKED.module, traits=None)
-
-_ANSWERS: dict[type, Any] = {
+_OF_A_STRAND: dict[type, Any] = {
     ModuleFailed: Interpreter._module_failed,
     TimeReached: Interpreter._time_reached,
     Continued: Interpreter._continued,
+    Kept: Interpreter._kept,
+}
+_OF_THE_WHOLE: dict[type, Any] = {
     Committed: Interpreter._committed,
     CommitFailed: Interpreter._commit_failed,
     RolledBack: Interpreter._rolled_back,
-    Kept: Interpreter._kept,
 }

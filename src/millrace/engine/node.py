@@ -16,11 +16,19 @@ Evaluate = Callable[[Scope], Any]
 class Way:
     """A compiled route of a router or branch of an if."""
 
-    __slots__ = ("condition", "first", "index", "is_fallback")
+    __slots__ = ("condition", "first", "index", "is_fallback", "key")
 
     def __init__(
-        self, *, index: int, condition: Condition | None, first: Node | None, is_fallback: bool
+        self,
+        *,
+        container: str,
+        index: int,
+        condition: Condition | None,
+        first: Node | None,
+        is_fallback: bool,
     ) -> None:
+        self.key = f"{container}/{index}"
+        """How its bundles are counted in ``Finish.links``."""
         self.index = index
         self.condition = condition
         self.first = first
@@ -47,24 +55,27 @@ class Node:
         "id",
         "index",
         "inner_ids",
-        "is_inline",
+        "is_operation",
         "is_trigger",
         "label",
         "merge",
         "module",
         "next",
         "parameters",
+        "place",
         "problem",
-        "source",
+        "speaks_when_empty",
         "static",
-        "stop_if_empty",
         "traits",
+        "way",
         "ways",
     )
 
     def __init__(self, *, index: int, id: str, module: Module, traits: ModuleTraits | None) -> None:
         self.index = index
         self.id = id
+        self.place = id
+        """What a resumption calls it; merge points have a container's id, but their own place."""
         self.module = module
         self.traits = traits
         self.label = ""
@@ -79,19 +90,20 @@ class Node:
         self.problem: str | None = None
         """Why this module can never run, when that is known: a placeholder of an import."""
         self.is_trigger = False
-        self.is_inline = False
-        """The engine carries it out itself."""
+        self.is_operation = True
+        """Whether a bundle that enters it is counted."""
         self.has_handler = False
         self.handler: Node | None = None
         """First module of the error route; None with `has_handler`: an empty route, i.e. ignore."""
         self.feeds: tuple[Node, ...] = ()
         """Aggregators that gather what comes from one operation of this module."""
-        self.source: Node | None = None
-        """Aggregators: whose operations are gathered."""
         self.hides: tuple[str, ...] = ()
         """Aggregators: modules that cannot be read any more once it has spoken."""
         self.group_by: Evaluate | None = None
-        self.stop_if_empty = False
+        self.speaks_when_empty = True
+        """Aggregators: whether there is a bundle when nothing was gathered."""
+        self.way: Way | None = None
+        """The route of a router that begins here."""
         self.ways: tuple[Way, ...] = ()
         self.merge: tuple[tuple[str, Evaluate], ...] = ()
         """Merge points only: field and expression."""
@@ -108,10 +120,5 @@ def _nothing(scope: Scope) -> dict[str, Any]:
     return {}
 
 
-def _parked(run: Any, strand: Any, node: Node) -> None:
-    raise AssertionError("a parked strand is not entered")
-
-
 PARKED = Node(index=-1, id="", module=Module(id="", module=""), traits=None)
-"""Where a strand is that waits for an event."""
-PARKED.enter = _parked
+"""Where a strand is that waits for an event. It is compared with, never entered."""

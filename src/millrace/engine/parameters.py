@@ -13,6 +13,7 @@ from typing import Any
 from millrace.engine.traits import ModuleTraits, ParameterTraits
 from millrace.errors import BundleValidationError, ExpressionError
 from millrace.expressions import IGNORE, Scope, coerce, compile_template
+from millrace.expressions.scope import Marker
 from millrace.expressions.values import Binary
 
 Evaluate = Callable[[Scope], Any]
@@ -26,7 +27,6 @@ _PYTHON_TYPES: dict[str, type] = {
     "date": datetime,
     "buffer": Binary,
 }
-_ENGINE_KEYS = frozenset({"source", "group_by", "stop_if_empty", "target"})
 
 
 def compile_value(raw: Any) -> tuple[Evaluate | None, Any]:
@@ -46,7 +46,7 @@ def compile_value(raw: Any) -> tuple[Evaluate | None, Any]:
 
 
 def evaluator(raw: Any) -> Evaluate:
-    """A value at any depth as a closure, constant or not; a template that is wrong raises when run."""
+    """A value at any depth as a closure, constant or not; a wrong template raises when run."""
     try:
         evaluate, constant = compile_value(raw)
     except ExpressionError as error:
@@ -80,7 +80,7 @@ def compile_parameters(
     for name, value in raw.items():
         parameter = declared.get(name)
         if parameter is None:
-            if not is_open or (name in _ENGINE_KEYS and traits is not None):
+            if not is_open:
                 continue
             parameter = _ANYTHING
         elif not only(parameter):
@@ -202,7 +202,7 @@ def _checker(name: str, parameter: ParameterTraits, zone: tzinfo) -> Callable[[A
             if parameter.is_required and type_name != "any":
                 raise _missing(name)
             return None
-        if value is IGNORE or value.__class__.__name__ == "Marker":
+        if isinstance(value, Marker):
             return value
         try:
             value = coerce(value, type_name, zone=zone)

@@ -52,9 +52,15 @@ _INLINE: Mapping[str, Any] = {
     "tools:increment": variables.increment,
     "tools:sleep": variables.sleep,
 }
-"""What the engine carries out itself, because it is about the execution and not about the outside."""
+"""What the engine carries out itself, because it is about the execution, not about the outside."""
+
+_DIRECTIVES = ("ignore", "resume", "commit", "rollback", "break", "retry", "throw")
+_NO_OPERATION = frozenset({"flow:router", *(f"flow:{name}" for name in _DIRECTIVES)})
+"""Source: Make's help on operations: routers, filters and directives are not counted."""
 
 _OPEN = ModuleTraits(name="", is_open=True)
+_GATHERING = frozenset({"source", "group_by", "stop_if_empty", "target"})
+"""Parameters of every aggregator that are the engine's business."""
 
 
 class Plan:
@@ -65,6 +71,8 @@ class Plan:
         self.zone = zone
         self.nodes: list[Node] = []
         self.by_id: dict[str, Node] = {}
+        self.by_place: dict[str, Node] = {}
+        """What a resumption may name: modules, and the merge points of their containers."""
         self.first: Node | None = None
         self.triggers: dict[str, Node] = {}
         """Modules that may start the scenario: the first one, or those inside a first any-of."""
@@ -98,14 +106,15 @@ class _Compiler:
         self.plan = Plan(scenario, zone)
         self.lookup = lookup
         self.order: list[str] = [module.id for module in walk(scenario.flow)]
+        self.places = {id: place for place, id in enumerate(self.order)}
 
     def compile(self) -> Plan:
         plan, flow = self.plan, self.plan.scenario.flow
         if flow and flow[0].module == "flow:any-of":
             after = self.flow(flow[1:], None)
             for route in flow[0].routes:
-                for module in route.flow[:1]:
-                    trigger = self.module(module, after)
+                if route.flow and not route.is_disabled and not route.flow[0].is_disabled:
+                    trigger = self.module(route.flow[0], self.flow(route.flow[1:], after))
                     trigger.is_trigger = True
                     plan.triggers[trigger.id] = trigger
             plan.first = next(iter(plan.triggers.values()), None)
@@ -118,7 +127,8 @@ class _Compiler:
                     "trigger",
                     "instant-trigger",
                 )
-        self.connect_aggregators()
+        self.connect(flow, frozenset(), frozenset())
+        self.order_aggregators()
         plan.outputs = {name: evaluator(raw) for name, raw in plan.scenario.outputs.items()}
         return plan
 
@@ -138,13 +148,13 @@ class _Compiler:
     def module(self, module: Module, following: Node | None) -> Node:
         traits = self.lookup(module.module, module.version)
         node = self.node(module.id, module, traits)
-        self.plan.by_id[module.id] = node
+        self.plan.by_id[module.id] = self.plan.by_place[module.id] = node
         node.next = following
         node.label = _label(module, traits)
         node.condition = self.condition(module.filter)
         enter = _INLINE.get(module.module)
         if enter is not None:
-            node.enter, node.is_inline = enter, True
+            node.enter, node.is_operation = enter, module.module not in _NO_OPERATION
             # Directives and variables take whatever fields they are given; arrays are checked here.
             node.parameters = compile_parameters(module.parameters, _OPEN, zone=self.plan.zone)
         elif traits is None:
@@ -158,13 +168,14 @@ class _Compiler:
         else:
             node.enter = call.enter
             node.parameters = compile_parameters(module.parameters, traits, zone=self.plan.zone)
-        if module.routes and module.module in ("flow:router", "flow:if"):
+        if module.on_error is not None:
+            node.handler = self.flow(module.on_error, None)
+            # An empty error route means ignore; one whose modules are all disabled is switched off.
+            node.has_handler = node.handler is not None or not module.on_error
+        if module.module in ("flow:router", "flow:if"):
             self.container(node, module)
         elif module.module == "flow:for-each":
             self.for_each(node, module)
-        if module.on_error is not None:
-            node.has_handler = True
-            node.handler = self.flow(module.on_error, None)
         return node
 
     def condition(self, filter: Filter | None) -> Condition | None:
@@ -182,15 +193,17 @@ class _Compiler:
         for index, route in enumerate(module.routes):
             if route.is_disabled:
                 continue
-            first = self.flow(route.flow, self.merge_point(node, module, index))
-            ways.append(
-                Way(
-                    index=index,
-                    condition=self.condition(route.filter),
-                    first=first,
-                    is_fallback=route.is_fallback,
-                )
+            first = self.flow(route.flow, self.merge_point(node, index))
+            way = Way(
+                container=node.id,
+                index=index,
+                condition=self.condition(route.filter),
+                first=first,
+                is_fallback=route.is_fallback,
             )
+            ways.append(way)
+            if first is not None and module.module == "flow:router":
+                first.way = way
         # A fallback is looked at after all others, wherever it stands.
         node.ways = tuple(sorted(ways, key=lambda way: way.is_fallback))
         if module.merge is not None:
@@ -198,7 +211,9 @@ class _Compiler:
         # Without a merge nothing follows a container: its routes are the ends of the flow.
         node.next = None
 
-    def merge_point(self, container: Node, module: Module, index: int) -> Node | None:
+    def merge_point(self, container: Node, index: int) -> Node | None:
+        """Where a route ends and its container's bundle begins."""
+        module = container.module
         if module.merge is None:
             return None
         fields = []
@@ -208,11 +223,13 @@ class _Compiler:
         if fields and all(raw is None for _, raw in fields):
             return None
         point = self.node(module.id, module, container.traits)
-        point.enter, point.next, point.label = (
-            converger.enter_merge,
-            container.next,
-            container.label,
-        )
+        point.place = f"{module.id}/{index}"
+        self.plan.by_place[point.place] = point
+        point.enter, point.next = converger.enter_merge, container.next
+        point.label = container.label
+        point.is_operation = module.module == "flow:if"
+        if module.module == "flow:if":
+            point.handler, point.has_handler = container.handler, container.has_handler
         point.merge = tuple((name, evaluator(raw)) for name, raw in fields)
         return point
 
@@ -222,6 +239,7 @@ class _Compiler:
         node.parameters = compile_parameters(parameters, _OPEN, zone=self.plan.zone)
         collect = self.node(module.id, module, node.traits)
         collect.enter, collect.label = for_each.enter_collect, node.label
+        collect.is_operation = False
         if "collect" in module.parameters:
             collect.static = evaluator(module.parameters["collect"])
         else:
@@ -230,32 +248,77 @@ class _Compiler:
         node.first = self.flow(module.flow, collect)
 
     def aggregator(self, node: Node, module: Module, traits: ModuleTraits) -> None:
-        zone, raw = self.plan.zone, module.parameters
-        node.enter = aggregator.enter
-        node.parameters = compile_parameters(raw, traits, zone=zone, only=lambda p: p.is_mapped)
-        node.static = compile_parameters(raw, traits, zone=zone, only=lambda p: not p.is_mapped)
-        if raw.get("group_by") not in (None, ""):
-            node.group_by = evaluator(raw["group_by"])
-        node.stop_if_empty = raw.get("stop_if_empty") in (True, "true")
+        zone = self.plan.zone
+        declared = {parameter.name for parameter in traits.parameters}
+        written = {
+            name: value
+            for name, value in module.parameters.items()
+            if name not in _GATHERING or (name == "target" and name in declared)
+        }
+        node.enter, node.is_operation = aggregator.enter, False
+        node.parameters = compile_parameters(written, traits, zone=zone, only=lambda p: p.is_mapped)
+        node.static = compile_parameters(
+            {name: value for name, value in written.items() if name in declared},
+            traits,
+            zone=zone,
+            only=lambda p: not p.is_mapped,
+        )
+        group_by = module.parameters.get("group_by")
+        if group_by not in (None, ""):
+            node.group_by = evaluator(group_by)
+        stops = module.parameters.get("stop_if_empty") in (True, "true")
+        node.speaks_when_empty = not stops and node.group_by is None
 
-    def connect_aggregators(self) -> None:
-        places = {id: place for place, id in enumerate(self.order)}
-        for node in self.plan.nodes:
-            if node.enter is not aggregator.enter:
-                continue
-            source = self.plan.by_id.get(str(node.module.parameters.get("source", "")))
-            if source is None or places.get(source.id, -1) >= places[node.id]:
-                node.problem = (
-                    "its source must be an earlier module whose bundles reach it; choose one"
-                )
-                continue
-            node.source = source
+    def connect(
+        self, flow: tuple[Module, ...], before: frozenset[str], outside: frozenset[str]
+    ) -> frozenset[str]:
+        """Connect the aggregators of a flow with their sources.
+
+        Args:
+            flow: Where to look.
+            before: Modules whose bundles get here: what may be a source.
+            outside: Those of them that lie outside the error route that the flow belongs to.
+
+        Returns:
+            What may be a source behind the flow.
+        """
+        for module in flow:
+            node = self.plan.by_id.get(module.id)
+            if node is not None and node.enter is aggregator.enter:
+                self.connect_aggregator(node, before, outside)
+            within = before | {module.id}
+            behind = within
+            for route in module.routes:
+                met = self.connect(route.flow, within, outside)
+                if module.merge is not None or module.module == "flow:any-of":
+                    behind |= met
+            # The items of a for-each go their ways side by side: none of them sees all bundles.
+            self.connect(module.flow, frozenset(), frozenset())
+            self.connect(module.on_error or (), within, within)
+            before = behind
+        return before
+
+    def connect_aggregator(
+        self, node: Node, before: frozenset[str], outside: frozenset[str]
+    ) -> None:
+        id = str(node.module.parameters.get("source", ""))
+        sources = [self.plan.by_id[id]] if id in self.plan.by_id else []
+        if not sources and self.order[:1] == [id]:
+            sources = list(self.plan.triggers.values())  # the any-of that the scenario begins with
+        if not sources or id not in before:
+            node.problem = "its source must be an earlier module whose bundles reach it; choose one"
+            return
+        for source in sources:
             source.feeds = (*source.feeds, node)
-            between = slice(places[source.id], places[node.id])
-            node.hides = tuple(self.order[between])
+        if id in outside:
+            # What gathers errors has nothing to say when there were none.
+            node.speaks_when_empty = False
+        node.hides = tuple(self.order[self.places[id] : self.places[node.id]])
+
+    def order_aggregators(self) -> None:
         for node in self.plan.nodes:
             # Aggregators of one source speak in the order in which they are read.
-            node.feeds = tuple(sorted(node.feeds, key=lambda fed: places[fed.id]))
+            node.feeds = tuple(sorted(node.feeds, key=lambda fed: self.places[fed.id]))
 
 
 def _label(module: Module, traits: ModuleTraits | None) -> str:

@@ -1,10 +1,16 @@
-"""One line of work within an execution. A for-each has one per item under way; else there is one."""
+"""A line of work within an execution. A for-each has one per item under way; else there is one."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from millrace.engine.frames import ForEachFrame, Frame, Gathering, HandlerFrame
+from millrace.engine.frames import (
+    ForEachFrame,
+    Frame,
+    Gathering,
+    HandlerFrame,
+    SourceFrame,
+)
 from millrace.engine.node import Node
 from millrace.expressions import Scope
 
@@ -12,17 +18,7 @@ from millrace.expressions import Scope
 class Strand:
     """A stack of frames and the bundles that can be read from where it is."""
 
-    __slots__ = (
-        "adopted",
-        "for_each",
-        "gathering",
-        "id",
-        "item",
-        "parent",
-        "retries",
-        "scope",
-        "stack",
-    )
+    __slots__ = ("adopted", "for_each", "gathering", "id", "item", "parent", "scope", "stack")
 
     def __init__(
         self,
@@ -40,31 +36,43 @@ class Strand:
         """The loop this strand belongs to, which lies on the parent's stack."""
         self.item = item
         self.stack: list[Frame] = []
-        self.retries: dict[int, int] = {}
-        """Retries made so far of the module that is being retried, by node."""
         self.gathering = Gathering()
         self.adopted: list[Node] = []
         """Aggregators that gather here because their source lies before a resumption."""
 
-    def adopts(self, node: Node) -> None:
-        """Let an aggregator without a source gather at the bottom of this strand."""
+    def gathering_of(self, node: Node) -> Gathering:
+        """Where an aggregator gathers: with the operation of its source that is under way.
+
+        A resumed execution starts behind the source; its aggregators gather at the bottom of the
+        stack and speak at the end, with the one bundle that was resumed.
+        """
+        for frame in reversed(self.stack):
+            if isinstance(frame, SourceFrame) and node in frame.node.feeds:
+                return frame.gathering
         if node not in self.adopted:
             self.adopted.append(node)
+        return self.gathering
 
     def handler(self) -> HandlerFrame | None:
         """The innermost error route that is under way."""
         for frame in reversed(self.stack):
-            if frame.__class__ is HandlerFrame:
-                return frame  # type: ignore[return-value]
+            if isinstance(frame, HandlerFrame):
+                return frame
         return None
 
-    def leave_handler(self) -> HandlerFrame | None:
-        """Unwind to where the innermost error route began; answers what it handled."""
+    def leave_handler(self, *, drops: bool = False) -> HandlerFrame | None:
+        """Unwind to where the innermost error route began; answers what it handled.
+
+        Args:
+            drops: Whether the bundle goes no further: a router whose error route this is then
+                skips its remaining routes.
+        """
         stack = self.stack
-        while stack:
-            frame = stack.pop()
-            if frame.__class__ is HandlerFrame:
-                return frame  # type: ignore[return-value]
+        for depth in range(len(stack) - 1, -1, -1):
+            frame = stack[depth]
+            if isinstance(frame, HandlerFrame):
+                del stack[frame.base if drops else depth :]
+                return frame
         return None
 
     def freeze(self) -> dict[str, Any]:
@@ -75,7 +83,6 @@ class Strand:
             "item": self.item,
             "bundles": self.scope.bundles,
             "stack": [frame.freeze() for frame in self.stack],
-            "retries": {str(k): v for k, v in self.retries.items()},
-            "gathered": {str(k): v for k, v in self.gathering.by_node.items()},
+            "gathered": self.gathering.freeze(),
             "adopted": [node.index for node in self.adopted],
         }

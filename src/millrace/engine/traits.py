@@ -71,4 +71,4 @@ class ModuleTraits:
     effect: Effect = "blind"
     parameters: tuple[ParameterTraits, ...] = field(default_factory=tuple)
     is_open: bool = False
-    """True: parameters that are not declared are passed on too (fields of a structure, data store)."""
+    """True: undeclared parameters are passed on too (fields of a structure, of a data store)."""

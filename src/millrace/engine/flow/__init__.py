@@ -1,0 +1,1 @@
+"""What happens when a bundle enters a module that the engine carries out itself."""

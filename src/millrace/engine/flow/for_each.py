@@ -37,12 +37,13 @@ def enter(run: Any, strand: Any, node: Node) -> Node | None:
 
 def enter_collect(run: Any, strand: Any, node: Node) -> Node | None:
     """The end of an item's way: keep what the for-each collects. `node` is a collecting point."""
-    scope = strand.scope
+    if strand.for_each is None:
+        # A resumed item: the for-each it belonged to has gone on without it.
+        return None
     run.set_entropy(strand)
     try:
-        value = node.static(scope)
+        value = node.static(strand.scope)
     except ModuleError as error:
         return run.fail(strand, node, Failure.of(error), call=run.begin_operation(strand))
-    if strand.for_each is not None:
-        strand.for_each.results.setdefault(strand.item, []).append(value)
+    strand.for_each.results.setdefault(strand.item, []).append(value)
     return None

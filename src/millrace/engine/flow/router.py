@@ -10,5 +10,8 @@ from millrace.engine.node import Node
 
 def enter(run: Any, strand: Any, node: Node) -> Node | None:
     """Begin with the first route. A router is no operation."""
+    if node.feeds:
+        # The bundles that its routes hand on count as those of one operation.
+        run.deliver(strand, node, [])
     strand.stack.append(RouterFrame(node))
     return None
