@@ -46,7 +46,7 @@ class Operator:
         )
         """Carried out at once on the loop's thread: nothing outside is waited for."""
 
-        self.uses_state = traits.kind in ("trigger", "instant-trigger")
+        self.uses_state = traits.kind == "trigger"
 
     def effect_of(self, parameters: dict[str, Any]) -> Effect:
         """What a repetition with these parameters would do."""
