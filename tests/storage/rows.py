@@ -25,7 +25,7 @@ def event(**known: Any) -> NewEvent:
     return NewEvent(**values | known)
 
 
-def execution(id: str, **known: Any) -> ExecutionRow:
+def execution(id: str | None, **known: Any) -> ExecutionRow:
     values: dict[str, Any] = {
         "team_id": TEAM,
         "id": id,
@@ -39,7 +39,7 @@ def execution(id: str, **known: Any) -> ExecutionRow:
     return ExecutionRow(**values | known)
 
 
-def segment(execution_id: str, number: int = 0, **known: Any) -> Segment:
+def segment(execution_id: str | None, number: int = 0, **known: Any) -> Segment:
     values: dict[str, Any] = {
         "team_id": TEAM,
         "execution_id": execution_id,
@@ -51,7 +51,7 @@ def segment(execution_id: str, number: int = 0, **known: Any) -> Segment:
     return Segment(**values | known)
 
 
-def incomplete(execution_id: str, **known: Any) -> IncompleteRow:
+def incomplete(execution_id: str | None, **known: Any) -> IncompleteRow:
     values: dict[str, Any] = {
         "team_id": TEAM,
         "id": new_id(),

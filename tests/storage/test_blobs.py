@@ -159,7 +159,7 @@ def test_a_file_written_again_is_not_removed_as_old(blobs: FolderBlobs, tmp_path
     long_ago = datetime.now(UTC) - timedelta(days=90)  # noqa: TID251 - file times are real
     limit = long_ago + timedelta(days=1)
     for kept in (id, other):
-        os.utime(path_of(tmp_path, kept), (long_ago.timestamp(),) * 2)
+        os.utime(path_of(tmp_path, kept), (long_ago.timestamp(), long_ago.timestamp()))
     assert set(blobs.old(TEAM, before=limit)) == {id, other}
     keep(blobs, b"one")
     assert list(blobs.old(TEAM, before=limit)) == [other]

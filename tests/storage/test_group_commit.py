@@ -54,6 +54,7 @@ async def test_a_refused_append_writes_nothing_at_all(store: SqliteStore) -> Non
     )
     assert isinstance(result, LeaseLost)
     assert other is None
+    assert held.execution_id is not None
     assert await store.segments(rows.TEAM, held.execution_id) == []
     assert [e.id for e in await store.claim(limit=9, now_ms=rows.NOW)] == [neighbour.id]
 
@@ -76,6 +77,7 @@ async def test_a_journal_record_exists_once(store: SqliteStore) -> None:
     await store.append(piece)
     with pytest.raises(Conflict):
         await store.append(piece)
+    assert held.execution_id is not None
     assert [s.number for s in await store.segments(rows.TEAM, held.execution_id)] == [0]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ async def claim(store: SqliteStore, *, limit: int = 100, later_ms: int = 0) -> l
     return await store.claim(limit=limit, now_ms=rows.NOW + later_ms)
 
 
-async def finish(store: SqliteStore, event: EventRow, **more: object) -> None:
+async def finish(store: SqliteStore, event: EventRow, **more: Any) -> None:
     await store.finish(Finish(event_id=event.id, epoch=event.epoch, **more))
 
 

@@ -33,7 +33,7 @@ from . import rows
 
 OTHER = "33333333333333333333333333333333"
 USER = "55555555555555555555555555555555"
-STAMPS = {"created_at_ms": rows.NOW, "updated_at_ms": rows.NOW}
+STAMPS: dict[str, Any] = {"created_at_ms": rows.NOW, "updated_at_ms": rows.NOW}
 
 
 @pytest.fixture

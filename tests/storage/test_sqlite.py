@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +14,13 @@ from millrace.storage.store import Finish, shard_of
 from . import rows
 
 MARKER = b"mk9Zq7-a-marker-that-must-not-be-found-after-a-purge"
+
+
+async def pragma(store: SqliteStore, text: str) -> Any:
+    """Ask the connection that writes."""
+    return await store.write(
+        lambda connection: connection.exec_driver_sql(f"PRAGMA {text}").scalar()
+    )
 
 
 def found_in(folder: Path) -> list[str]:
@@ -53,9 +60,8 @@ async def test_writes_go_on_around_a_scrub(store: SqliteStore) -> None:
 async def test_a_full_disk_is_told_and_writing_goes_on_when_there_is_room(
     store: SqliteStore,
 ) -> None:
-    connection = store._writing
-    [(pages,)] = connection.execute("PRAGMA page_count").fetchall()
-    connection.execute(f"PRAGMA max_page_count = {pages + 20}")
+    pages = await pragma(store, "page_count")
+    await pragma(store, f"max_page_count = {pages + 20}")
     results = await asyncio.gather(
         *(store.accept(rows.event(payload=bytes(20_000))) for _ in range(50)),
         return_exceptions=True,
@@ -64,7 +70,7 @@ async def test_a_full_disk_is_told_and_writing_goes_on_when_there_is_room(
     refused = [result for result in results if result is not None]
     assert {type(error) for error in refused} == {StorageUnavailable}
     assert "has room" in str(refused[0])
-    connection.execute("PRAGMA max_page_count = 1000000")
+    await pragma(store, "max_page_count = 1000000")
     await store.accept(rows.event())
     [waiting] = (await store.waiting(rows.TEAM, rows.SCENARIO)).values()
     assert waiting == len(kept) + 1
@@ -87,13 +93,15 @@ def test_each_start_has_a_larger_epoch(tmp_path: Path) -> None:
 
 
 async def test_the_files_are_durable_and_wipe_what_they_delete(store: SqliteStore) -> None:
-    def setting(name: str) -> object:
-        return store._writing.execute(f"PRAGMA {name}").fetchone()[0]
+    assert await pragma(store, "journal_mode") == "wal"
+    assert await pragma(store, "synchronous") == 2
+    assert await pragma(store, "secure_delete") == 1
+    assert await pragma(store, "foreign_keys") == 1
 
-    assert (setting("journal_mode"), setting("synchronous")) == ("wal", 2)
-    assert (setting("secure_delete"), setting("foreign_keys")) == (1, 1)
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        store._reading.execute("DELETE FROM events")
+
+async def test_a_reader_cannot_write(store: SqliteStore) -> None:
+    with pytest.raises(StorageUnavailable, match="readonly"):
+        await store.read(lambda connection: connection.exec_driver_sql("DELETE FROM events"))
 
 
 def test_the_shard_of_a_lane_never_changes() -> None:

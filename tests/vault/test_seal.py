@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import os
 import pickle
 
@@ -54,7 +55,7 @@ def test_no_nonce_is_used_twice_by_sealers_of_one_key() -> None:
 
 def test_the_counter_of_nonces_runs_over_without_an_error() -> None:
     sealer = Sealer(KEY, scope=b"team")
-    sealer._numbers = iter([2**64 - 1, 2**64])
+    sealer._numbers = itertools.count(2**64 - 1)
     assert sealer.seal(b"a", b"")[5:13] == b"\xff" * 8
     assert sealer.seal(b"a", b"")[5:13] == bytes(8)
 

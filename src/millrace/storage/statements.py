@@ -32,7 +32,7 @@ class Statement:
 def load(dialect: str) -> dict[str, Statement]:
     """Every statement for ``sqlite`` (``?1``) or ``postgres`` (``$1``)."""
     texts: dict[str, str] = {}
-    for file in sorted(files(__package__).joinpath("sql").iterdir(), key=lambda f: f.name):
+    for file in sorted(files("millrace.storage").joinpath("sql").iterdir(), key=lambda f: f.name):
         if file.name.endswith(".sql"):
             parts = _HEAD.split(file.read_text(encoding="utf-8"))
             for name, only, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):

@@ -96,8 +96,8 @@ def _following(
             if not schedule.every_seconds or schedule.every_seconds < 1:
                 raise ScenarioInvalid("The schedule's interval must be at least one second.")
             start = _instant(schedule.start, zone) if schedule.start else None
-            base = anchor or start or after
-            return lambda position: _step(position, base, timedelta(seconds=schedule.every_seconds))
+            base, every = anchor or start or after, timedelta(seconds=schedule.every_seconds)
+            return lambda position: _step(position, base, every)
         case "once":
             if not schedule.at:
                 raise ScenarioInvalid("The schedule says once, but not when.")
