@@ -50,7 +50,7 @@ REFUSED = object()
         ("number", 5, 5),
         ("number", "5", 5),
         ("number", " 5.50 ", 5.5),
-        ("number", "-1e3", -1000.0),
+        ("number", "-1e3", -1000),
         ("number", "12345678901234567890", 12345678901234567890),
         ("number", "5 apples", REFUSED),
         ("number", "0x10", REFUSED),

@@ -207,14 +207,16 @@ def measure(value: Any) -> None:
 
 
 def number_from_text(text: str) -> Number | None:
-    """The number a text spells, or None."""
+    """The number a text spells, or None; ``5.0`` is the integer 5."""
     text = text.strip()
     if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         return None
     if len(text) <= 40 and text.lstrip("+-").isdigit():
         return int(text)
     number = float(text)
-    return number if math.isfinite(number) else None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) <= EXACT else number
 
 
 def number_or_none(value: Any) -> Number | None:

@@ -16,6 +16,7 @@ import re
 from typing import Final, NamedTuple
 
 from millrace.errors import ExpressionError
+from millrace.expressions.convert import number_from_text
 from millrace.expressions.scope import ERASE, IGNORE
 from millrace.expressions.tree import (
     Call,
@@ -294,7 +295,7 @@ class _Parser:
             return Literal(token.text)
         if token.kind == "number":
             if following.text != "." or following.kind != "sign" or "e" in token.text.lower():
-                return Literal(_number(token.text))
+                return Literal(_number(token))
             first, *fraction = token.text.split(".")
             return self.reference(first, [Key(name) for name in fraction], start)
         if token.kind == "tick":
@@ -466,15 +467,10 @@ class _Parser:
         return ExpressionError(f"{what} “{shown}”{hint}", position=token.start)
 
 
-def _number(text: str) -> int | float:
-    try:
-        if text.isdigit():
-            return int(text)
-        number = float(text)
-    except ValueError:  # more digits than Python converts
-        number = float("inf")
-    if number in (float("inf"), float("-inf")):
-        raise ExpressionError("the number is too large")
+def _number(token: _Token) -> int | float:
+    number = number_from_text(token.text)
+    if number is None:
+        raise ExpressionError("the number is too large", position=token.start)
     return number
 
 
