@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from make_exports import AGGREGATED, ALL, BRANCHED, KNOWN, ROUTED, WHEN, export, module
 
@@ -113,11 +113,17 @@ def test_added_and_removed_modules_show():
 
 def test_a_module_that_was_replaced_forgets_what_it_was():
     made = back(
-        ROUTED, lambda one: changed(one, 0, module="tools:sleep", parameters={"duration": 1})
+        ROUTED, lambda one: changed(one, 0, module="tools:compose", parameters={"value": 1})
     )
 
-    assert made["flow"][0]["module"] == "builtin:Sleep" or "util:FunctionSleep"
-    assert "restore" not in made["flow"][0].get("metadata", {})
+    assert made["flow"][0] == {
+        "id": 1,
+        "module": "tools:compose",
+        "version": 1,
+        "parameters": {"hook": "Orders 77"},
+        "mapper": {"value": 1},
+        "metadata": {"designer": {"x": 0, "y": 0, "name": "Order comes in"}},
+    }
 
 
 def test_a_bound_connection_keeps_the_id_that_make_knows():
@@ -346,7 +352,13 @@ def modules(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # Making a failing export smaller takes minutes.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
 @given(st.lists(st.recursive(modules(st.nothing()), modules, max_leaves=6), max_size=4), anything)
 def test_whatever_a_broken_export_says_comes_back_the_same(flow, metadata):
     data = {"flow": flow, "metadata": metadata}

@@ -22,9 +22,9 @@ from millrace.expressions import (
 )
 from millrace.expressions.parse import DYNAMIC, KEYWORDS
 from millrace.scenario.check_settings import check_settings
-from millrace.scenario.model import Filter, Module, Route, Scenario
+from millrace.scenario.model import Filter, Module, Route, Scenario, walk
 from millrace.scenario.problems import Problem, Severity, nearest, path_of
-from millrace.scenario.texts import Parts, route_place, texts_in
+from millrace.scenario.texts import Parts, module_place, route_place, texts_in
 
 DIRECTIVES = frozenset(
     {"flow:ignore", "flow:resume", "flow:commit", "flow:rollback", "flow:break", "flow:retry"}
@@ -376,22 +376,26 @@ class _Check:
                 message = "this route has no filter, so the fallback route is never taken"
                 self.add(at, message, "fallback-unused", module, "warning")
             if module.module == "flow:any-of":
-                ends.append(self.trigger(route, at, before, is_first=is_first))
+                inside = module_place(module, index, here, 0)
+                ends.append(self.trigger(route, at, inside, before, is_first=is_first))
             else:
-                ends.append(self.flow(route.flow, (*at, "flow"), before))
+                inside = module_place(module, index, here, 0)[:-1]
+                ends.append(self.flow(route.flow, inside, before))
         self.merge(module, here, ends)
         if module.module == "flow:any-of":
             return before.and_then(*(one for end in ends for one in end.visible))
         return before
 
-    def trigger(self, route: Route, at: Parts, before: _Sight, *, is_first: bool) -> _Sight:
+    def trigger(
+        self, route: Route, at: Parts, inside: Parts, before: _Sight, *, is_first: bool
+    ) -> _Sight:
         first = route.flow[0] if route.flow else None
         traits = None if first is None else self.traits(first)
         if first is None or (traits is not None and traits.kind not in TRIGGERS):
             self.add(at, "each of flow:any-of must be a trigger", "trigger-expected", first)
         sight = before
         for index, module in enumerate(route.flow):
-            here = (*at, "flow", index)
+            here = (*at, "flow", index) if index else inside
             if index or not is_first:
                 self.place(route.flow, index, here, sight, is_top=False)
             sight = self.module(module, here, sight, is_first=index == 0)
@@ -515,6 +519,11 @@ class _Check:
             return
         self.references(template.references, at, sight, module)
 
+    def is_later(self, id: str, module: Module) -> bool:
+        """Whether one module is reached after another; those inside it are not."""
+        inner = {one.id for route in module.routes for one in walk(route.flow)}
+        return self.order[id] > self.order.get(module.id, 0) and id not in inner
+
     def references(
         self, references: frozenset[str], at: Parts, sight: _Sight, module: Module | None
     ) -> None:
@@ -529,7 +538,7 @@ class _Check:
                 by = sight.aggregated[id]
                 message = f"the bundles of module {id} went into aggregator {by}; read {by} instead"
                 code = "reference-aggregated"
-            elif module is not None and place > self.order.get(module.id, 0):
+            elif module is not None and self.is_later(id, module):
                 message, code = f"module {id} comes later", "reference-later"
             else:
                 message = f"module {id} lies on another way and cannot be read here"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from millrace.scenario.model import Filter, Module
+from millrace.scenario.model import Filter, Module, Route
 
 Parts = tuple[str | int, ...]
 
@@ -29,7 +30,8 @@ def places(flow: tuple[Module, ...], at: Parts = ("flow",)) -> Iterator[tuple[Pa
         here = (*at, index)
         yield here, module
         for number, route in enumerate(module.routes):
-            yield from places(route.flow, (*route_place(module, number, here), "flow"))
+            for within, inner in places(route.flow, ()):
+                yield (*module_place(module, number, here, int(within[0])), *within[1:]), inner
         yield from places(module.flow, (*here, "flow"))
         yield from places(module.on_error or (), (*here, "on_error"))
 
@@ -39,6 +41,20 @@ def route_place(module: Module, number: int, at: Parts) -> Parts:
     if module.module != "flow:if":
         return (*at, "triggers" if module.module == "flow:any-of" else "routes", number)
     return (*at, "else") if module.routes[number].is_fallback else (*at, "branches", number)
+
+
+def module_place(module: Module, number: int, at: Parts, index: int) -> Parts:
+    """The path of a module directly inside one of a module's routes.
+
+    An ``else`` and a trigger of which nothing else is said are written without a ``flow``.
+    """
+    route, here = module.routes[number], route_place(module, number, at)
+    if replace(route, is_fallback=False) == Route(flow=route.flow):
+        if here[-1] == "else":
+            return (*here, index)
+        if module.module == "flow:any-of" and len(route.flow) == 1:
+            return here
+    return (*here, "flow", index)
 
 
 def texts_of(module: Module, at: Parts, static: frozenset[str]) -> Iterator[tuple[Parts, str]]:

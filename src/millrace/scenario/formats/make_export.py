@@ -265,7 +265,7 @@ class _Writer:
             "is_fallback": route.is_fallback,
             "is_disabled": route.is_disabled,
         }
-        if not said or read_branch(said) != meant:
+        if "branch" not in kept or read_branch(said) != meant:
             made["type"] = "else" if route.is_fallback else "condition"
             made["label"] = route.name
             if not route.is_fallback:
@@ -302,13 +302,16 @@ class _Writer:
 
 def _merges(module: Module, route: Route) -> bool:
     """Whether what reaches the end of a branch goes on; no expression at all means no."""
+    said = truth(branch_of(route).get("merge"), False)
     if module.merge is None:
-        return truth(branch_of(route).get("merge"), False)
+        return said
+    is_old = "branch" in route.extra.get("make", {})
+    merge = module.extra.get("make", {}).get("merge")
+    if is_old and merge is not None and read_merge(merge, module.routes) == module.merge:
+        return said
     at = next(index for index, one in enumerate(module.routes) if one is route)
     values = [each[at] for each in module.merge.values() if at < len(each)]
-    if not values or all(value is None for value in values):
-        return not module.merge and truth(branch_of(route).get("merge"), True)
-    return True
+    return any(value is not None for value in values) or (not values and (said or not is_old))
 
 
 def _both(outer: Json, inner: Any) -> Json:

@@ -48,13 +48,13 @@ _OWNERS = {
 _MAKE = Key(shape=Anything(), doc="What an import from Make kept for the way back.")
 
 
-def read_native(source: str | bytes | Mapping[str, Any]) -> Scenario:
+def read_native(source: Any) -> Scenario:
     """The scenario that a native file says, as YAML, as JSON or already as plain data.
 
     Raises:
         ScenarioInvalid: With every problem of the file in `problems`, each with its path.
     """
-    data = read_data(source) if isinstance(source, str | bytes) else dict(source)
+    data = read_data(source) if isinstance(source, str | bytes) else source
     findings = Findings()
     scenario = SCENARIO.read(data, (), findings)
     if findings.problems:
