@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
-from millrace.appkit import Answer, Binary, Call, to_text
+from millrace.appkit import Binary, Call, to_text
 from millrace.apps.archive.limits import PIECE_BYTES
 from millrace.errors import BundleValidationError, DataError
 
@@ -25,7 +25,7 @@ _EARLIEST_ZIP = 1980
 """The first year that a ZIP can say."""
 
 
-def create(call: Call) -> Answer:
+def create(call: Call) -> dict[str, Any]:
     """One archive of all gathered files; its times are the time of the operation."""
     kind = call.parameters.get("type") or "zip"
     ending, media_type = _KINDS[kind]
@@ -76,7 +76,7 @@ def _checked(name: Any, number: int) -> PurePosixPath:
     return path
 
 
-def _zip(call: Call, entries: list[tuple[str, Any]], sink: _Sink) -> None:
+def _zip(call: Call, entries: list[tuple[str, Any]], sink: Any) -> None:
     moment = call.now.astimezone(call.zone)
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.comment = (call.parameters.get("comment") or "").encode()[:65_535]
@@ -95,7 +95,7 @@ def _zip_time(moment: datetime) -> tuple[int, int, int, int, int, int]:
     return (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second)
 
 
-def _tar(call: Call, entries: list[tuple[str, Any]], sink: _Sink) -> None:
+def _tar(call: Call, entries: list[tuple[str, Any]], sink: Any) -> None:
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for name, data in entries:
             with _opened(call, data) as content:
@@ -126,7 +126,10 @@ def _pieces(content: BinaryIO) -> Iterator[bytes]:
 
 
 class _Sink:
-    """Where an archive is written to: forward only, compressed on the way when asked."""
+    """Where an archive is written to: forward only, compressed on the way when asked.
+
+    The packers call nothing else when they find that they cannot seek.
+    """
 
     def __init__(self, file: Any, packer: Any = None) -> None:
         self._file = file

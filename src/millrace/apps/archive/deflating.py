@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from millrace.appkit import Answer, Binary, Call, to_text
+from millrace.appkit import Binary, Call, to_text
 from millrace.apps.archive.limits import PIECE_BYTES, Allowance
 from millrace.errors import BundleValidationError, DataError
 
@@ -16,7 +16,7 @@ _WINDOWS = {"gzip": 31, "zlib": 15, "raw": -15}
 """How zlib is told the format: the size of its window, with 16 added or a minus before it."""
 
 
-def deflate(call: Call) -> Answer:
+def deflate(call: Call) -> dict[str, Any]:
     """The data compressed."""
     packer = zlib.compressobj(wbits=_WINDOWS[call.parameters.get("format") or "gzip"])
 
@@ -29,7 +29,7 @@ def deflate(call: Call) -> Answer:
     return {"data": _result(call, packed(), _name(call) + ending, "application/gzip")}
 
 
-def inflate(call: Call) -> Answer:
+def inflate(call: Call) -> dict[str, Any]:
     """The data as it was before."""
     return {"data": _result(call, _inflated(call), _name(call, ending=True))}
 

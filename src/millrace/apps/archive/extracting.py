@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
-from millrace.appkit import Answer, Binary, Call
+from millrace.appkit import Binary, Call
 from millrace.apps.archive.limits import MOST_ENTRIES, Allowance
 from millrace.errors import BundleValidationError, DataError
 
@@ -29,7 +29,7 @@ _LINK = 0o12
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, ValueError)
 
 
-def extract(call: Call) -> Answer:
+def extract(call: Call) -> Iterator[dict[str, Any]]:
     """One bundle for each file, in the order of the archive."""
     archive = call.parameters["data"]
     if isinstance(archive, bytes):
@@ -120,7 +120,9 @@ def _untar(
 
 
 def _look(stream: BinaryIO, allowance: Allowance) -> None:
-    with tarfile.open(fileobj=_Counted(stream, allowance), mode="r|") as archive:
+    # In the mode for streams tarfile calls nothing but read.
+    counted: Any = _Counted(stream, allowance)
+    with tarfile.open(fileobj=counted, mode="r|") as archive:
         for count, member in enumerate(archive, 1):
             if count > MOST_ENTRIES:
                 raise _too_many()

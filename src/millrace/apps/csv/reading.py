@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from millrace.appkit import Answer, Binary, Call
+from millrace.appkit import Binary, Call
 from millrace.errors import BundleValidationError, DataError
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -19,7 +19,7 @@ LARGEST_CELL = 10 * 1024 * 1024
 """Characters; a quote that is never closed would otherwise gather the whole file."""
 
 
-def parse(call: Call) -> Answer:
+def parse(call: Call) -> Iterator[dict[str, Any]]:
     """One bundle for each row."""
     given = call.parameters["csv"]
     if isinstance(given, Binary):
@@ -65,7 +65,7 @@ def _encoding(call: Call, sample: bytes) -> str:
 def _bundles(call: Call, text: TextIO) -> Iterator[dict[str, Any]]:
     given = call.parameters
     quote = "" if given.get("preserve_quotes") else given.get("quote", '"')
-    line = 0
+    line = 0  # where the last good row ended
     try:
         sample = text.read(SAMPLE_BYTES)
         text.seek(0)
@@ -80,7 +80,7 @@ def _bundles(call: Call, text: TextIO) -> Iterator[dict[str, Any]]:
             line = rows.line_num
             yield bundle
     except csv.Error as error:
-        raise BundleValidationError(_problem(str(error), rows.line_num)) from error
+        raise BundleValidationError(_problem(str(error), line + 1)) from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"after line {line} the file is not {error.encoding}; choose its encoding"

@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
 def create(call: Call) -> Answer:
     """One row for each gathered bundle."""
     given = call.parameters
-    rows = [bundle.get("fields") for bundle in call.bundles]
+    rows: list[Any] = [bundle.get("fields") for bundle in call.bundles]
     if not all(isinstance(row, dict) for row in rows):
         raise BundleValidationError("fields: a collection of columns is expected")
     pieces = _pieces(call, rows)

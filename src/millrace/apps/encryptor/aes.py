@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from millrace.appkit import Answer, Call
+from millrace.appkit import Call
 from millrace.apps.encryptor.material import (
     data_of,
     decoded,
@@ -22,7 +22,7 @@ USUAL_IV_BYTES = {"gcm": 12, "cbc": BLOCK_BYTES}
 """Source: NIST SP 800-38D 5.2.1.1 for GCM, SP 800-38A 6.2 for CBC."""
 
 
-def encrypt(call: Call) -> Answer:
+def encrypt(call: Call) -> dict[str, Any]:
     """The data encrypted, with the initialisation vector and the tag that belong to it."""
     given = call.parameters
     mode = given.get("mode") or "gcm"
@@ -31,7 +31,7 @@ def encrypt(call: Call) -> Answer:
     _check_iv(iv, mode, is_packed=given.get("packed", True))
     body, tag = _seal(mode, key, iv, content, _additional(call))
     result = iv + body + tag if given.get("packed", True) else body
-    encoding = given.get("iv_encoding") if given.get("iv_encoding") == "hex" else "base64"
+    encoding = "hex" if given.get("iv_encoding") == "hex" else "base64"
     return {
         "data": given_back(call, result, name=f"{file_name(call, 'data')}.aes"),
         "iv": encoded(iv, encoding),
@@ -39,7 +39,7 @@ def encrypt(call: Call) -> Answer:
     }
 
 
-def decrypt(call: Call) -> Answer:
+def decrypt(call: Call) -> dict[str, Any]:
     """The data as it was before."""
     given = call.parameters
     mode = given.get("mode") or "gcm"

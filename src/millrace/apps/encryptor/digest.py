@@ -6,19 +6,19 @@ import hashlib
 import hmac
 from typing import Any
 
-from millrace.appkit import Answer, Binary, Call
+from millrace.appkit import Binary, Call
 from millrace.apps.encryptor.material import data_of, encoded, secret_key
 
 PIECE_BYTES = 1024 * 1024
 
 
-def hash_(call: Call) -> Answer:
+def hash_(call: Call) -> dict[str, Any]:
     """The hash, of a file piece by piece."""
     digest = hashlib.new(call.parameters.get("algorithm") or "sha256", usedforsecurity=False)
     return {"hash": _finished(call, digest)}
 
 
-def hmac_(call: Call) -> Answer:
+def hmac_(call: Call) -> dict[str, Any]:
     """The HMAC, of a file piece by piece."""
     digest = hmac.new(secret_key(call), digestmod=call.parameters.get("algorithm") or "sha256")
     return {"hmac": _finished(call, digest)}

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from millrace.appkit import Answer, Call
+from millrace.appkit import Call
 from millrace.apps.encryptor.material import bytes_of, data_of, file_name, given_back
 from millrace.errors import BundleValidationError, DataError, InvalidConfigurationError
 
 
-def encrypt(call: Call) -> Answer:
+def encrypt(call: Call) -> dict[str, Any]:
     """A message that the receivers can open, signed when wanted."""
     import pysequoia
 
@@ -34,7 +34,7 @@ def encrypt(call: Call) -> Answer:
     return {"data": given_back(call, message, name=f"{file_name(call, 'data')}.asc")}
 
 
-def decrypt(call: Call) -> Answer:
+def decrypt(call: Call) -> dict[str, Any]:
     """What a message holds, and who signed it."""
     import pysequoia
 
@@ -56,12 +56,12 @@ def decrypt(call: Call) -> Answer:
     if senders and not opened.valid_sigs:
         raise DataError("the message is not signed by a key that was given")
     return {
-        "data": given_back(call, opened.bytes, name=_unwrapped(file_name(call, "data"))),
+        "data": given_back(call, opened.bytes or b"", name=_unwrapped(file_name(call, "data"))),
         "signers": _signers(opened),
     }
 
 
-def sign(call: Call) -> Answer:
+def sign(call: Call) -> dict[str, Any]:
     """A signature on its own, or the data with it."""
     import pysequoia
 
@@ -76,7 +76,7 @@ def sign(call: Call) -> Answer:
     return {"data": given_back(call, signed, name=f"{file_name(call, 'data')}.asc")}
 
 
-def verify(call: Call) -> Answer:
+def verify(call: Call) -> dict[str, Any]:
     """Whether data is signed by one of the keys, and what was signed."""
     import pysequoia
 
@@ -92,7 +92,7 @@ def verify(call: Call) -> Answer:
         found = pysequoia.verify(content, store=lambda ids: certificates, **options)
     except RuntimeError:
         return {"valid": False, "signers": [], "data": None}
-    signed = content if options else found.bytes
+    signed = content if options else found.bytes or b""
     return {
         "valid": bool(found.valid_sigs),
         "signers": _signers(found),

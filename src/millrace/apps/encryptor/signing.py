@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.appkit import Answer, Call
+from millrace.appkit import Call
 from millrace.apps.encryptor.material import data_of, decoded, encoded
 from millrace.errors import BundleValidationError, InvalidConfigurationError
 
@@ -19,7 +19,7 @@ _FAMILIES = {
 _USUAL = {"rsa": "rsa-sha256", "ecdsa": "ecdsa-sha256", "ed25519": "ed25519"}
 
 
-def sign(call: Call) -> Answer:
+def sign(call: Call) -> dict[str, Any]:
     """The signature of the data."""
     key = _private_key(call)
     options = _options(call, key)
@@ -27,7 +27,7 @@ def sign(call: Call) -> Answer:
     return {"signature": encoded(signature, call.parameters.get("result") or "base64")}
 
 
-def verify(call: Call) -> Answer:
+def verify(call: Call) -> dict[str, Any]:
     """Whether the signature is right."""
     from cryptography.exceptions import InvalidSignature
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from millrace.appkit import Answer, Binary, Call
+from millrace.appkit import Binary, Call
 from millrace.errors import BundleValidationError, DataError
 
 MOST_PIXELS = 40_000_000
@@ -31,7 +31,7 @@ _LARGEST_ICON = 256
 _EXIF_MODEL, _EXIF_MAKER, _EXIF_TIME, _EXIF_DETAILS, _EXIF_TAKEN = 272, 271, 306, 0x8769, 36867
 
 
-def resize(call: Call) -> Answer:
+def resize(call: Call) -> dict[str, Any]:
     """The picture in another size."""
     given = call.parameters
     if not given.get("width") and not given.get("height"):
@@ -41,13 +41,13 @@ def resize(call: Call) -> Answer:
         return _written(call, picture, given.get("format") or "keep", change)
 
 
-def convert(call: Call) -> Answer:
+def convert(call: Call) -> dict[str, Any]:
     """The picture in another format."""
     with _picture(call) as picture:
         return _written(call, picture, call.parameters["format"], lambda frame: frame)
 
 
-def info(call: Call) -> Answer:
+def info(call: Call) -> dict[str, Any]:
     """What the file says about itself; the picture is not unpacked."""
     data = call.parameters["data"]
     with _picture(call) as picture:
@@ -122,8 +122,9 @@ def _resizing(call: Call, size: tuple[int, int]) -> Callable[[Any], Any]:
 
     given = call.parameters
     width, height = size
-    box_width, box_height = given.get("width"), given.get("height")
     mode = given.get("mode") or "fit"
+    box_width: int = given.get("width") or 0
+    box_height: int = given.get("height") or 0
     if not box_width or not box_height:
         mode = "fit"
         box_width = box_width or max(1, round(width * box_height / height))
@@ -151,7 +152,9 @@ def _resizing(call: Call, size: tuple[int, int]) -> Callable[[Any], Any]:
     return lambda frame: frame.resize(target, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _written(call: Call, picture: Any, format_: str, change: Callable[[Any], Any]) -> Answer:
+def _written(
+    call: Call, picture: Any, format_: str, change: Callable[[Any], Any]
+) -> dict[str, Any]:
     """The changed picture as a new file."""
     given = call.parameters
     source = _name_of(picture)

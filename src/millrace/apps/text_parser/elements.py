@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
-from millrace.appkit import Answer, Call, compile_pattern
+from millrace.appkit import Call, compile_pattern
 from millrace.apps.text_parser.document import read_page
 from millrace.errors import BundleValidationError
 
@@ -30,7 +30,7 @@ _PATTERNS = {
 }
 
 
-def from_html(call: Call) -> Answer:
+def from_html(call: Call) -> Iterator[dict[str, Any]]:
     """One bundle for each element found."""
     from selectolax.lexbor import SelectolaxError
 
@@ -70,7 +70,7 @@ def _complete(base: str, address: str | None) -> str | None:
         return address
 
 
-def from_text(call: Call) -> Answer:
+def from_text(call: Call) -> Iterator[dict[str, Any]]:
     """One bundle for each part found."""
     given = call.parameters
     kind = given.get("element") or "email"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from millrace.appkit import Answer, Call
+from millrace.appkit import Call
 from millrace.apps.text_parser.document import read_page
 
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
@@ -22,7 +22,7 @@ _LINES = frozenset({
 # fmt: on
 
 
-def html_to_text(call: Call) -> Answer:
+def html_to_text(call: Call) -> dict[str, Any]:
     """The text that a reader of the page would see."""
     given = call.parameters
     html = given.get("html") or ""

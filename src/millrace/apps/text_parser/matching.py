@@ -45,7 +45,7 @@ def _bundle(found: Any, number: int) -> dict[str, Any]:
     return bundle
 
 
-def replace(call: Call) -> Answer:
+def replace(call: Call) -> dict[str, Any]:
     """The text with what matched replaced."""
     given = call.parameters
     pattern = compile_pattern(given["pattern"], _flags(call))

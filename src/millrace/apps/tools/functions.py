@@ -10,9 +10,11 @@ from millrace.errors import BundleValidationError, ExpressionError
 
 
 def basic_trigger(call: Call) -> Answer:
-    """One bundle for each entry that was written down."""
+    """One bundle for each entry: a list of names and values in ``spec``, or a plain collection."""
     return [
-        {item["name"]: item.get("value") for item in entry.get("spec") or ()}
+        {item["name"]: item.get("value") for item in entry["spec"] or ()}
+        if "spec" in entry
+        else entry
         for entry in call.parameters["values"]
     ]
 
@@ -78,7 +80,7 @@ def table_aggregator(call: Call) -> Answer:
     """Rows and columns; a column that a bundle does not have stays empty."""
     between_columns = _separator(call, "column_separator", "\t")
     between_rows = _separator(call, "row_separator", "\n")
-    rows = [bundle.get("fields") for bundle in call.bundles]
+    rows: list[Any] = [bundle.get("fields") for bundle in call.bundles]
     names: dict[str, None] = {}
     for row in rows:
         if isinstance(row, dict):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from millrace.appkit import Answer, Binary, Call, xml_dumps, xml_loads
+from millrace.appkit import Binary, Call, xml_dumps, xml_loads
 from millrace.errors import BundleValidationError
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
@@ -14,7 +15,7 @@ _OWN = frozenset({
 })  # fmt: skip
 
 
-def parse(call: Call) -> Answer:
+def parse(call: Call) -> dict[str, Any]:
     """The document as one bundle: ``{root: {child: […], _attributes, _value}}``."""
     given = call.parameters["xml"]
     if isinstance(given, Binary):
@@ -24,7 +25,7 @@ def parse(call: Call) -> Answer:
     return xml_loads(given, keeps_texts=call.parameters.get("preserve_numbers_as_text") is True)
 
 
-def create(call: Call) -> Answer:
+def create(call: Call) -> dict[str, Any]:
     """A document of the content, or of the open parameters."""
     given = call.parameters
     content = given.get("content")

@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_a_damaged_archive_is_an_error():
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "gzip"])
 def test_what_was_packed_comes_out_again(kind):
     files = MemoryFiles()
-    gathered = [{"file_name": "docs/č.txt", "data": "žluť" * 10_000}]
+    gathered: list[dict[str, Any]] = [{"file_name": "docs/č.txt", "data": "žluť" * 10_000}]
     if kind != "gzip":
         gathered.append({"file_name": "docs/č.txt", "data": files.keep(b"\0\1", name="b")})
 

@@ -39,6 +39,12 @@ def opened(content):
     return Image.open(io.BytesIO(content))
 
 
+def colour(picture, x, y) -> tuple[int, int, int]:
+    found = picture.convert("RGB").getpixel((x, y))
+    assert isinstance(found, tuple)
+    return found[0], found[1], found[2]
+
+
 def photograph():
     """Left half red, right half blue, lying on its side."""
     picture = Image.new("RGB", (40, 20), "red")
@@ -55,7 +61,7 @@ def test_metadata_is_left_out_and_the_picture_stands_upright(name):
     assert dict(picture.getexif()).keys().isdisjoint({271, 274, 0x8825})
     assert b"Example" not in content
     assert b"secret" not in content
-    red, _, blue = picture.convert("RGB").getpixel((10, 2))
+    red, _, blue = colour(picture, 10, 2)
     assert red > 200 > blue
 
 
@@ -88,14 +94,14 @@ def test_grey_in_16_bits_stays_grey():
     content = saved(Image.new("I;16", (4, 4), 0x8000), "PNG")
 
     _, converted = run(convert, content, format="jpeg")
-    assert 120 < opened(converted).convert("L").getpixel((1, 1)) < 136
+    assert 120 < colour(opened(converted), 1, 1)[0] < 136
 
 
 def test_transparent_places_get_the_background():
     content = saved(Image.new("RGBA", (4, 4), (0, 0, 0, 0)), "PNG")
 
     _, converted = run(convert, content, format="bmp", background="#00ff00")
-    assert opened(converted).getpixel((1, 1)) == (0, 255, 0)
+    assert colour(opened(converted), 1, 1) == (0, 255, 0)
 
 
 @pytest.mark.parametrize("name", ["gif", "webp", "png"])
@@ -110,9 +116,9 @@ def test_an_animation_keeps_its_pictures_and_times(name):
 
     picture = opened(resized)
     assert (answer["width"], answer["height"]) == (10, 5)
-    assert picture.n_frames == 3
+    assert getattr(picture, "n_frames", 1) == 3
     picture.seek(1)
-    assert picture.convert("RGB").getpixel((5, 2))[1] > 200
+    assert colour(picture, 5, 2)[1] > 200
     assert picture.info["duration"] == 70
 
 
