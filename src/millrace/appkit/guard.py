@@ -81,6 +81,12 @@ class Guard:
         )
         self._ports = None if ports is None else frozenset(ports)
 
+    def at_ports(self, ports: Iterable[int] | None) -> Guard:
+        """The same guard for another kind of service, whose public ports are others."""
+        guard = Guard(ports=ports)
+        guard._allow = self._allow
+        return guard
+
     def is_allowed(self, address: IPv4or6, port: int) -> bool:
         """Whether a socket to this address and port may be opened."""
         if address.version == 6 and (address.scope_id or address.ipv4_mapped):

@@ -76,6 +76,9 @@ from millrace.storage.store import (
 
 _LOG = logging.getLogger(__name__)
 
+EFFECTS = frozenset({"keyed", "checkable", "blind"})
+"""What changes something outside: its intent is on disk before, its answer at once after."""
+
 PAGE = 500
 """Bundles taken from a stream at a time."""
 
@@ -181,6 +184,8 @@ class Driver:
         self.last_append: asyncio.Future[None] | None = None
         self.is_written = False
         self.since_checkpoint = 0
+        self.is_owed = False
+        """An effect has been made whose answer is not on its way to the disk yet."""
         self.is_settled = False
         """Everything recorded has been told, so that a checkpoint may stand behind it."""
         self.is_cancelled = False
@@ -249,6 +254,8 @@ class Driver:
                             self.is_settled = not tasks
                             await self._flush()
                         if perf_counter_ns() - turn > TURN_NS:
+                            if self.is_owed:
+                                await self._flush()
                             await asyncio.sleep(0)
                             turn = perf_counter_ns()
                         if self.is_cancelled and not commands_end(commands):
@@ -420,12 +427,14 @@ class Driver:
         effect = operator.effect_of(command.parameters)
         if command.call in self.intents and effect in ("blind", "checkable"):
             return self._unknown(command)
-        if effect in ("keyed", "checkable", "blind"):
+        if effect in EFFECTS:
             record = Record("i", command.call, command.module, self._tick(), 0, None, command.key)
             self.journal.add(record)
             await self._durable()
-        elif self.responses:
+        elif self.is_owed or self.responses:
             await self._durable()
+        elif self.job.accepted is not None and not self.job.accepted.done():
+            await self.job.accepted
         began = perf_counter_ns()
         seconds = operator.spec.manifest.timeout_seconds or self.services.module_timeout_seconds
         call = self._call_of(command, operator)
@@ -434,14 +443,18 @@ class Driver:
             async with asyncio.timeout(seconds):
                 bundles, has_more = await self._operate(command, operator, call)
         except TimeoutError:
+            self.is_owed = effect in EFFECTS
             message = f"no answer within {seconds:g} seconds. Ask for less, or allow more time"
             return self._failed(command, ModuleTimeoutError(message), self._tick(), began)
         except ModuleError as error:
+            self.is_owed = effect in EFFECTS
             return self._failed(command, error, self._tick(), began)
         except Exception as error:  # noqa: BLE001 - apps are others' code; logged in _unexpected
+            self.is_owed = effect in EFFECTS
             return self._failed(command, _unexpected(error), self._tick(), began)
         if call.response is not None:
             self.responses.append(call.response)
+        self.is_owed = self.is_owed or effect in EFFECTS
         is_outside = effect != "pure" and not command.page
         return self._answered(
             command, bundles, has_more, self._tick(), began, is_outside=is_outside
@@ -641,6 +654,7 @@ class Driver:
 
     def _take_append(self) -> Append:
         """Everything recorded that is not on its way to the disk yet."""
+        self.is_owed = False
         segments = self.journal.take()
         is_due = self.since_checkpoint >= CHECKPOINT_OPERATIONS
         if is_due and self.is_settled and not self.run_.is_over:

@@ -263,6 +263,7 @@ class Executions:
             execution_id=event.execution_id or new_id(),
             start=start,
             limits=self.limits,
+            accepted=None if fresh is None else fresh.accepted,
             reply=None if fresh is None else fresh.reply,
             states=states,
             is_resumed=is_resumed,

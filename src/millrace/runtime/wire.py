@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from millrace.appkit.catalog import Catalog, load_catalog
-from millrace.appkit.guard import Guard, GuardedDialer
+from millrace.appkit.guard import MAIL_PORTS, Guard, GuardedDialer
 from millrace.appkit.http import HttpClient
 from millrace.clock import Clock, SystemClock
 from millrace.engine import Limits
@@ -115,7 +115,7 @@ async def build(
         idle: A session nobody uses ends after this time.
         absolute: Any session ends after this time.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - at the start nobody waits
     clock = clock or SystemClock()
     catalog = catalog or load_catalog()
     guard = guard or Guard()
@@ -134,7 +134,7 @@ async def build(
         clock=clock,
         catalog=catalog,
         http=http,
-        dialer=GuardedDialer(guard),
+        dialer=GuardedDialer(guard.at_ports(MAIL_PORTS)),
         vault=keys,
         resources=resources,
     )
