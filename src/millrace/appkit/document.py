@@ -19,7 +19,8 @@ from millrace.errors import ManifestInvalid
 T = TypeVar("T")
 
 _NUMBER = re.compile(
-    r"(?P<int>[-+]?(?:0|[1-9][0-9]*))|(?P<float>[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?)"
+    r"(?P<int>[-+]?(?:0|[1-9][0-9]*))"
+    r"|[-+]?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)"
 )
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<name>[^`]+)`")

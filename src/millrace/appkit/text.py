@@ -44,7 +44,7 @@ def decode_text(content: bytes, declared: str | None = None) -> str:
     if declared:
         try:
             found = codecs.lookup(declared)
-        except LookupError:
+        except (LookupError, ValueError):  # ValueError: a NUL in the name
             found = None
         if found is not None and found._is_text_encoding:
             name = _MEANT.get(found.name, found.name)
