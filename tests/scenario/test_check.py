@@ -88,7 +88,8 @@ def test_a_good_scenario_has_no_problems():
   - {id: rows, module: flow:array-aggregator,
      parameters: {source: items, fields: {x: "{{5.x}}"}}}
   - {id: each, module: flow:for-each, parameters: {array: "{{rows.array}}"},
-     flow: [{id: b, module: tools:compose, parameters: {value: "{{each.x}}{{now}}{{var.input.a}}"}}]}
+     flow: [{id: b, module: tools:compose,
+             parameters: {value: "{{each.x}}{{now}}{{var.input.a}}"}}]}
 """)
         == []
     )
@@ -202,7 +203,10 @@ def test_routes_and_merges():
       - {fallback: true, flow: []}
     merge: {x: ["{{a.x}}", "{{a.x}}", 3]}
   - {id: 3, module: tools:compose, parameters: {v: "{{2.x}}{{b.x}}"}}
-  - {id: 4, module: flow:if, branches: [{filter: "{{1.x}}", flow: []}], else: [{id: 5, module: no:no}]}
+  - id: 4
+    module: flow:if
+    branches: [{filter: "{{1.x}}", flow: []}]
+    else: [{id: 5, module: no:no}]
   - {id: 6, module: tools:compose}
 """) == [
         "flow[1].routes[3].fallback: only one route can be the fallback",

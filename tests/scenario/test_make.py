@@ -61,7 +61,7 @@ def test_the_filter_of_a_routes_first_module_becomes_the_filter_of_the_route():
     assert first.name == "big"
     assert first.filter == Filter(
         conditions=(({"a": "{{1.total}}", "o": "number:greater", "b": "9"},),)
-    )  # noqa: E501
+    )
     assert first.flow[0].filter is None
     assert (fallback.name, fallback.filter, fallback.is_fallback) == ("the rest", None, True)
     assert disabled.is_disabled

@@ -95,6 +95,16 @@ def test_deep_nesting_is_an_error_and_never_a_crash(opening, depth):
     assert "nested more than 100 levels deep" in problem_of(opening * depth + "1" + closing * depth)
 
 
+@pytest.mark.parametrize(
+    "text", ['{"a": 1' + ', "a": 1' * 400_000 + "}", "[" + "1," * 1_000_001 + "1]"]
+)
+def test_a_large_file_is_judged_in_seconds(text):
+    assert problem_of(text) in (
+        "a: this key is written twice",
+        "the file says more than 1,000,000 values",
+    )
+
+
 @pytest.mark.parametrize("opening", ["- ", "a: {", "? "])
 def test_deep_nesting_in_yaml_is_an_error_and_never_a_crash(opening):
     assert problem_of(opening * 20_000)

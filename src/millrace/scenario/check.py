@@ -63,12 +63,30 @@ _LENIENT = frozenset(
 class ParameterLike(Protocol):
     """What must be known of a parameter; ``engine.traits.ParameterTraits`` is one."""
 
-    name: str
-    type: str
-    is_required: bool
-    default: Any
-    is_mapped: bool
-    options: tuple[Any, ...]
+    @property
+    def name(self) -> str:
+        """As scenarios say it."""
+        ...
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must be given when it has no default."""
+        ...
+
+    @property
+    def default(self) -> Any:
+        """Taken when it is not given."""
+        ...
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether holes in it are evaluated."""
+        ...
+
+    @property
+    def options(self) -> Sequence[Any]:
+        """The allowed values; empty: any."""
+        ...
 
     @property
     def fields(self) -> Sequence[ParameterLike]:
@@ -79,9 +97,20 @@ class ParameterLike(Protocol):
 class ModuleLike(Protocol):
     """What must be known of a module; ``engine.traits.ModuleTraits`` is one."""
 
-    name: str
-    kind: str
-    is_open: bool
+    @property
+    def name(self) -> str:
+        """``app:module``."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """A kind of ``engine.traits.Kind``."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether parameters that are not declared are passed on."""
+        ...
 
     @property
     def parameters(self) -> Sequence[ParameterLike]:

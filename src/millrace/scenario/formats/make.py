@@ -301,14 +301,15 @@ class _Reader:
             kept["flow"], kept["has_flow"], flow = flow, True, None
         own = {key: said[key] for key in ("filter", "condition") if key in said}
         condition = read_filter(said.get("filter") or said.get("condition"))
-        first = flow[0] if isinstance(flow, list) and flow and isinstance(flow[0], dict) else None
+        inside = flow if isinstance(flow, list) else []
+        first = inside[0] if inside and isinstance(inside[0], dict) else None
         if condition is None and first is not None and isinstance(first.get("filter"), dict):
             # In Make the condition of a route stands on its first module.
             condition = read_filter(first["filter"])
             shown = write_route_filter(*route_filter(condition, is_fallback))
             if shown is None or not same(shown, first["filter"]):
                 kept["first_filter"] = first["filter"]
-            flow = [_without(first, "filter"), *flow[1:]]
+            flow = [_without(first, "filter"), *inside[1:]]
         elif condition is not None:
             kept["on_route"] = own
         rest = {

@@ -365,14 +365,13 @@ def read_parts(module: Json, spec: MakeModule | None) -> Parts:
             resources[word] = _resource_name(module, name, word, theirs.pop(name))
     designer = _get(module.get("metadata"), ["designer"])[1]
     designer = designer if isinstance(designer, dict) else {}
-    x, y = designer.get("x"), designer.get("y")
     name, number = designer.get("name"), module.get("id")
     version = whole_number(module.get("version"))
     return Parts(
         id=number.strip() if isinstance(number, str) else str(number) if _is_id(number) else "",
         version=version if spec is None and version is not None and version >= 0 else None,
         name=name if isinstance(name, str) else "",
-        place=(x, y) if _is_number(x) and _is_number(y) else None,
+        place=_place(designer),
         parameters=to_ours(theirs, spec),
         resources=resources,
         filter=read_filter(module.get("filter")),
@@ -384,8 +383,11 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _place(designer: Json) -> tuple[float, float] | None:
+    x, y = designer.get("x"), designer.get("y")
+    if isinstance(x, bool) or isinstance(y, bool):
+        return None
+    return (x, y) if isinstance(x, int | float) and isinstance(y, int | float) else None
 
 
 def write_parts(parts: Parts, name: str, spec: MakeModule | None, kept: Mapping[str, Any]) -> Json:

@@ -193,7 +193,10 @@ def _operators(scenario: Scenario) -> Iterator[OperatorReport]:
 
 def _aliases(said: Any, at: Parts) -> Iterator[OperatorReport]:
     rows = said.get("conditions") if isinstance(said, dict) else None
-    for row, conditions in enumerate(rows if isinstance(rows, list) else ()):
+    rows = rows if isinstance(rows, list) else []
+    if rows and all(isinstance(row, dict) for row in rows):
+        rows = [rows]
+    for row, conditions in enumerate(rows):
         for column, one in enumerate(conditions if isinstance(conditions, list) else ()):
             found = one.get("o", one.get("operator")) if isinstance(one, dict) else None
             read_as = (

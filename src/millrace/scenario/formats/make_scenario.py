@@ -34,7 +34,9 @@ _FLAGS = {
 def read_settings(said: Any, *, is_instant: bool) -> Settings:
     """Make's behaviour as explicit settings of ours."""
     given: Json = {**MAKE_DEFAULTS, **(said if isinstance(said, dict) else {})}
-    flags = {ours: truth(given[make], bool(MAKE_DEFAULTS[make])) for make, ours in _FLAGS.items()}
+    flags: Json = {
+        ours: truth(given[make], bool(MAKE_DEFAULTS[make])) for make, ours in _FLAGS.items()
+    }
     return Settings(
         cycles=max(1, whole_number(given["roundtrips"]) or 1),
         max_errors=max(1, whole_number(given["maxErrors"]) or 3),
@@ -70,9 +72,10 @@ def read_schedule(said: Any) -> Schedule | None:
     between = said.get("between")
     between = between if isinstance(between, list) else []
     start, end = [*(one if isinstance(one, str) else None for one in between[:2]), None, None][:2]
+    restrict = said.get("restrict")
     windows = tuple(
         window
-        for one in (said.get("restrict") if isinstance(said.get("restrict"), list) else [])
+        for one in (restrict if isinstance(restrict, list) else [])
         if isinstance(one, dict) and (window := _window(one))
     )
     time = said.get("time")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import Any
 
 from millrace.errors import ScenarioInvalid
@@ -25,6 +26,9 @@ MAX_DEPTH = 100
 
 MAX_VALUES = 1_000_000
 """Values in one file, an aliased one counted each time it is used."""
+
+_BY_HAND = 1024 * 1024
+"""Larger JSON texts were written by programs; their faults are not worth a second, slow reading."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -50,13 +54,16 @@ def read_data(source: str | bytes) -> Any:
         except json.JSONDecodeError as error:
             # What people write by hand: a comma too many, a comment, a bare key. YAML's inline
             # style allows these; where it does not, the complaint about the JSON is the useful one.
+            where = f"line {error.lineno}, column {error.colno}"
+            refused = _whole(f"not valid JSON at {where}: {error.msg}")
+            if len(text) > _BY_HAND:
+                raise refused from None
             try:
                 return _read_yaml(text)
             except ScenarioInvalid as again:
                 if getattr(again.problems[0], "code", "") != "syntax":
                     raise
-                where = f"line {error.lineno}, column {error.colno}"
-                raise _whole(f"not valid JSON at {where}: {error.msg}", "syntax") from None
+                raise refused from None
     return _read_yaml(text)
 
 
@@ -95,6 +102,10 @@ def _too_deep(parts: list[str | int]) -> Problem:
     )
 
 
+def _too_many() -> Problem:
+    return Problem(path="", message=f"the file says more than {MAX_VALUES:,} values", code="size")
+
+
 def _not_finite(parts: list[str | int]) -> Problem:
     return Problem(path=path_of(parts), message="this number is too large", code="number")
 
@@ -112,8 +123,8 @@ def _read_json(text: str) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(items)
         if len(made) != len(items):
-            names = [name for name, _ in items]
-            repeated[id(made)] = sorted({name for name in names if names.count(name) > 1})
+            times = Counter(name for name, _ in items)
+            repeated[id(made)] = sorted(name for name, count in times.items() if count > 1)
         return made
 
     def constant(name: str) -> float:
@@ -138,8 +149,12 @@ def _read_json(text: str) -> Any:
 def _inspect(data: Any, repeated: dict[int, list[str]]) -> list[Problem]:
     problems: list[Problem] = []
     waiting: list[tuple[Any, tuple[str | int, ...]]] = [(data, ())]
+    count = 0
     while waiting:
         value, parts = waiting.pop()
+        count += 1 if not isinstance(value, list) else 1 + len(value)
+        if count > MAX_VALUES:
+            return [_too_many()]
         if isinstance(value, float) and not math.isfinite(value):
             problems.append(_not_finite([*parts]))
         if not isinstance(value, dict | list):
@@ -302,7 +317,7 @@ class _YamlReader:
         at = self.stack[-1]
         at.count += count
         if at.count > MAX_VALUES:
-            raise _whole(f"the file says more than {MAX_VALUES:,} values", "size")
+            raise invalid([_too_many()])
         if isinstance(at.data, list):
             at.data.append(value)
         else:
