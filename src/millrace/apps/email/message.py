@@ -7,7 +7,7 @@ of the headers that real mail has. Decoding is done here, with replacement inste
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.errors import HeaderParseError
@@ -25,6 +25,9 @@ MAX_ATTACHMENTS = 500
 
 _UNSAFE_NAME = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
+_TRIPS = (TypeError, ValueError, LookupError)
+"""What the standard library raises when the parameters of a header contradict each other."""
+
 _PRIORITY = {"1": "high", "2": "high", "high": "high", "urgent": "high", "4": "low", "5": "low"}
 
 
@@ -38,13 +41,16 @@ def read_message(raw: bytes, *, files: Files, is_whole: bool = True) -> dict[str
     """
     try:
         message = message_from_bytes(raw)
-        parts = list(_leaves(message))
-    except RecursionError:
-        # Parts nested hundreds of times: an attack or an accident. The headers are still good.
+        text, html, attachments = _bodies(list(_leaves(message)), files=files, keeps=is_whole)
+    except (RecursionError, *_TRIPS):
+        # Parts nested hundreds of times, or parameters that the standard library trips over: the
+        # headers are still good, and the message as a whole becomes an attachment.
         message = BytesHeaderParser().parsebytes(raw)
-        parts = []
+        whole = Message()
+        whole["Content-Type"] = "message/rfc822"
+        whole.set_payload(raw.decode("ascii", "surrogateescape"))
+        text, html, attachments = _bodies([whole], files=files, keeps=is_whole)
     headers = _headers(message)
-    text, html, attachments = _bodies(parts, files=files, keeps=is_whole)
     return {
         "messageId": _first(headers, "message-id"),
         "date": _date(_first(headers, "date")),
@@ -85,7 +91,7 @@ def _bodies(
     attachments: list[dict[str, Any]] = []
     for part in parts:
         kind = part.get_content_type()
-        is_named = bool(part.get_filename()) or part.get_content_disposition() == "attachment"
+        is_named = bool(_asked(part.get_filename)) or part.get_content_disposition() == "attachment"
         if kind == "text/plain" and not is_named:
             texts.append(_text(part))
         elif kind == "text/html" and not is_named:
@@ -96,7 +102,7 @@ def _bodies(
 
 
 def _text(part: Message) -> str:
-    return decode_text(_bytes(part), part.get_content_charset()).replace("\r\n", "\n")
+    return decode_text(_bytes(part), _asked(part.get_content_charset)).replace("\r\n", "\n")
 
 
 def _bytes(part: Message) -> bytes:
@@ -106,10 +112,18 @@ def _bytes(part: Message) -> bytes:
     return payload if isinstance(payload, bytes) else b""
 
 
+def _asked(question: Callable[[], str | None]) -> str | None:
+    """What a part says of itself, or None when it says it so that the standard library trips."""
+    try:
+        return question()
+    except _TRIPS:
+        return None
+
+
 def _attachment(part: Message, number: int, files: Files) -> dict[str, Any]:
     content = _bytes(part)
     kind = part.get_content_type()
-    given = _decode(part.get_filename() or "")
+    given = _decode(_asked(part.get_filename) or "")
     suffix = ".eml" if kind == "message/rfc822" else ""
     name = _UNSAFE_NAME.sub("_", given).strip(" .")[-200:] or f"attachment-{number}{suffix}"
     kept = files.keep(content, name=name, media_type=kind)

@@ -6,19 +6,13 @@ import asyncio
 import base64
 import io
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from millrace.appkit import Answer, Call
+from millrace.appkit import Answer, Call, refusal
 from millrace.apps.rss.entry import bundle, date_of, mark_of
-from millrace.errors import (
-    ConnectionFailure,
-    DataError,
-    InvalidConfigurationError,
-    RateLimitError,
-    RuntimeFailure,
-)
+from millrace.errors import DataError
 
 MAX_FEED_BYTES = 10 * 1024 * 1024
 """Of the feed, unpacked. The largest feeds of podcasts that people subscribe to have about 5 MB."""
@@ -111,29 +105,24 @@ async def _fetch(call: Call, headers: Mapping[str, str]) -> Any:
         asked["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     response = await call.http.request("GET", given["url"], headers=asked, max_bytes=MAX_FEED_BYTES)
     if response.status >= 400:
-        raise _refused(response)
+        raise refusal(
+            response.status,
+            _refused(response.status),
+            headers=response.headers,
+            now=call.now,
+        )
     return response
 
 
-def _refused(response: Any) -> Exception:
-    status = response.status
-    if status in (401, 403):
-        return InvalidConfigurationError(
-            f"RSS: the server does not let us read the feed ({status})."
-            " Check user name and password."
-        )
-    if status == 429:
-        wait = str(response.headers.get("retry-after") or "")
-        seconds = int(wait) if wait.isdecimal() and len(wait) < 7 else None
-        return RateLimitError(
-            "RSS: the server asks us to come back later (429).",
-            retry_after=None if seconds is None else timedelta(seconds=seconds),
-        )
-    if status in (502, 503, 504):
-        return ConnectionFailure(f"RSS: the server is not available now ({status}).")
-    if status >= 500:
-        return RuntimeFailure(f"RSS: the server failed ({status}).")
-    return DataError(f"RSS: there is no feed at this address ({status}).")
+def _refused(status: int) -> str:
+    match status:
+        case 401 | 403:
+            return "RSS: the feed is not for everybody; check user name and password"
+        case 429:
+            return "RSS: the server asks us to come back later"
+        case _ if status >= 500:
+            return "RSS: the server does not work now"
+    return "RSS: there is no feed at this address"
 
 
 async def _items(call: Call, response: Any) -> list[dict[str, Any]]:
