@@ -144,7 +144,8 @@ def test_a_good_scenario_has_no_problems():
         ("  - {id: 1, module: tools:compose}\n  - {id: 2, module: rss:watch}",
          ["flow[1].module: rss:watch is a trigger and can only be the first module"]),
         ("  - {id: 1, module: tools:compose}\n"
-         "  - {id: 2, module: tools:compose, filter: [[{a: '{{', o: text:equals}, {o: txt:equal}]]}",
+         "  - {id: 2, module: tools:compose, "
+         "filter: [[{a: '{{', o: text:equals}, {o: txt:equal}]]}",
          ["flow[1].filter[0][0].o: text:equals is read as text:equal",
           "flow[1].filter[0][0].a: the braces {{ that open here are not closed (at character 1)",
           "flow[1].filter[0][1].o: there is no operator txt:equal; did you mean text:equal?"]),
@@ -160,16 +161,19 @@ def test_a_good_scenario_has_no_problems():
          ["flow[0].on_error[0].module: flow:break ends an error route; nothing can follow it"]),
         ("  - {id: 1, module: flow:router, routes: [{flow: []}], on_error: []}",
          ["flow[0].on_error: flow:router cannot fail by itself; put the error route elsewhere"]),
-        ("  - {id: 1, module: flow:router, routes: []}", ["flow[0].routes: flow:router has no routes"]),
+        ("  - {id: 1, module: flow:router, routes: []}",
+         ["flow[0].routes: flow:router has no routes"]),
         ("  - {id: 1, module: tools:compose}\n"
          "  - {id: 2, module: tools:text-aggregator, parameters: {source: nope}}\n"
          "  - {id: 3, module: tools:text-aggregator, parameters: {source: 9}}\n"
          "  - {id: 9, module: tools:compose}",
          ["flow[1].parameters.source: there is no module nope",
-          "flow[2].parameters.source: module 9 does not come before this aggregator on the same way"]),
+          "flow[2].parameters.source: module 9 does not come before this aggregator "
+          "on the same way"]),
         ("  - {id: 1, module: tools:compose}\n"
          "  - {id: 2, module: tools:compose}\n"
-         "  - {id: 3, module: flow:array-aggregator, parameters: {source: 2, fields: {a: '{{2.a}}'}}}\n"
+         "  - {id: 3, module: flow:array-aggregator, "
+         "parameters: {source: 2, fields: {a: '{{2.a}}'}}}\n"
          "  - {id: 4, module: tools:compose, parameters: {a: '{{1.a}}{{2.a}}{{3.array}}'}}",
          ["flow[3].parameters.a: the bundles of module 2 went into aggregator 3; read 3 instead"]),
         ("  - {id: 1, module: tools:compose}\n  - {id: 2, module: flow:any-of, triggers: []}",

@@ -247,7 +247,8 @@ def test_a_scenario_of_ours_becomes_an_export_with_numbers_for_ids():
                 resources={"key": "shop"},
                 parameters={
                     "auth": "basic",
-                    "url": 'https://x/{{lines.id}}?{{if(lines.a = "lines.b"; `lines`; 1.lines)}} lines',
+                    "url": "https://x/{{lines.id}}?"
+                    '{{if(lines.a = "lines.b"; `lines`; 1.lines)}} lines',
                 },
                 filter=Filter(conditions=(({"a": "{{lines.ok}}", "o": "exist"},),)),
             ),
@@ -329,10 +330,19 @@ anything = st.recursive(
 
 def modules(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     flow = st.just([]) if inner.is_empty else st.lists(inner, max_size=3)
-    route = st.fixed_dictionaries({}, optional={"flow": flow, "disabled": scalars, "filter": anything,
-                                                "condition": scalars, "label": scalars,
-                                                "type": st.sampled_from(["else", "condition"]),
-                                                "conditions": anything, "merge": st.booleans()})  # fmt: skip
+    route = st.fixed_dictionaries(
+        {},
+        optional={
+            "flow": flow,
+            "disabled": scalars,
+            "filter": anything,
+            "condition": scalars,
+            "label": scalars,
+            "type": st.sampled_from(["else", "condition"]),
+            "conditions": anything,
+            "merge": st.booleans(),
+        },
+    )
     return st.fixed_dictionaries(
         {"module": names},
         optional={
