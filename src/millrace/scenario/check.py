@@ -173,6 +173,16 @@ _FLOW: Mapping[str, _Flow] = {
     "flow:throw": _flow("message", "type", kind="directive"),
 }
 
+_GATHERING = _flow("source*", "group_by", "stop_if_empty").parameters
+"""What every aggregator has; no app declares it."""
+
+
+def _parameters_of(traits: ModuleLike) -> Sequence[ParameterLike]:
+    if traits.kind != "aggregator":
+        return traits.parameters
+    own = {one.name for one in traits.parameters}
+    return (*(one for one in _GATHERING if one.name not in own), *traits.parameters)
+
 
 def check(
     scenario: Scenario, lookup: Lookup | None = None, *, names: Iterable[str] = ()
@@ -452,7 +462,7 @@ class _Check:
         if traits is not None:
             if self.lookup is not None or module.module.startswith("flow:"):
                 self.declared(
-                    module.parameters, traits.parameters, at, module, is_open=traits.is_open
+                    module.parameters, _parameters_of(traits), at, module, is_open=traits.is_open
                 )
             static = {one.name for one in traits.parameters if not one.is_mapped}
         else:

@@ -10,11 +10,9 @@ from millrace.errors import BundleValidationError, ExpressionError
 
 
 def basic_trigger(call: Call) -> Answer:
-    """One bundle for each entry: a list of names and values in ``spec``, or a plain collection."""
+    """One bundle for each entry that was written down."""
     return [
-        {item["name"]: item.get("value") for item in entry["spec"] or ()}
-        if "spec" in entry
-        else entry
+        {item["name"]: item.get("value") for item in entry.get("spec") or ()}
         for entry in call.parameters["values"]
     ]
 
