@@ -9,6 +9,7 @@ from millrace.appkit import Call
 from millrace.apps.text_parser.document import read_page
 
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
+_ADDRESS = re.compile(r"https?://|mailto:|tel:")
 _NEWLINES = {"lf": "\n", "crlf": "\r\n", "cr": "\r"}
 _LEFT_OUT = frozenset(["head", "script", "style", "template", "svg", "math", "noscript", "select"])
 _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
@@ -142,9 +143,10 @@ class _Writer:
     def _close_link(self) -> None:
         address, start = self._links.pop()
         shown = "".join(self._pieces[start:]).strip()
-        is_worth_it = address.startswith(("http://", "https://", "mailto:", "tel:"))
-        if self._shows_links and shown and is_worth_it and shown not in address:
-            self._write(f" [{address}]")
+        if self._shows_links and shown and _ADDRESS.match(address):
+            is_said = shown in (address, _ADDRESS.sub("", address).rstrip("/"))
+            if not is_said:
+                self._write(f" [{address}]")
 
     def _write(self, text: str) -> None:
         if self._kept_spaces:
