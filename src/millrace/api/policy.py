@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.datastructures import Headers
 
@@ -60,8 +60,8 @@ class Routes(APIRouter):
         super().add_api_route(path, endpoint, **options)
 
 
-async def current_actor(request: Request) -> Actor:
-    """Who makes this request.
+async def current_actor(request: Request, response: Response) -> Actor:
+    """Who makes this request; the cookie of a session that rolls on is renewed.
 
     Raises:
         NotSignedIn: neither a session nor a token that is still good.
@@ -78,8 +78,10 @@ async def current_actor(request: Request) -> Actor:
     session = await session_of(request)
     if request.method not in SAFE_METHODS:
         check_same_site(headers, request.app.state.address)
-        check_csrf(session, headers.get("x-csrf-token", ""))
+        check_csrf(session, await _given_token(request))
     request.state.session = session
+    if request.state.session_secret:
+        keep_signed_in(request, response, request.state.session_secret)
     return session.actor
 
 
@@ -101,6 +103,20 @@ async def session_of(request: Request) -> Session:
 def cookie_name(is_secure: bool) -> str:
     """The session cookie; behind TLS its prefix keeps every other host from setting it."""
     return "__Host-millrace_session" if is_secure else "millrace_session"
+
+
+def keep_signed_in(request: Request, response: Response, secret: str) -> None:
+    """Set the session cookie for as long as a session lasts that nobody uses."""
+    state = request.app.state
+    response.set_cookie(
+        cookie_name(state.is_secure),
+        secret,
+        max_age=state.idle_seconds,
+        path="/",
+        secure=state.is_secure,
+        httponly=True,
+        samesite="lax",
+    )
 
 
 def check_same_site(headers: Headers, address: str) -> None:
@@ -127,6 +143,15 @@ def check_csrf(session: Session, given: str) -> None:
     """
     if not session.is_csrf(given):
         raise NotAllowed("The header X-CSRF-Token is missing or of another session.")
+
+
+async def _given_token(request: Request) -> str:
+    """The session's token as a program sends it, or as a form of our pages does."""
+    given = request.headers.get("x-csrf-token")
+    if given is None and not request.url.path.startswith("/api/"):
+        field = (await request.form()).get("csrf")
+        given = field if isinstance(field, str) else None
+    return given or ""
 
 
 def _is_ours(origin: str, host: str, address: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +18,39 @@ from millrace import errors
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+_TEXT = {"type": "string"}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": _TEXT,
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, where, and what to do."},
+        "code": {"type": "string", "description": "A stable word for programs."},
+        "instance": _TEXT,
+        "problems": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "path": _TEXT,
+                    "message": _TEXT,
+                    "severity": {"enum": ["error", "warning"]},
+                    "code": _TEXT,
+                    "module_id": {"type": ["string", "null"]},
+                },
+            },
+        },
+    },
+}
+"""A problem, for the OpenAPI document."""
+
+Page = Callable[[Request, int, str], Response]
+"""A problem as a page for people: request, status, what to say."""
+
+UNEXPECTED = "Something went wrong here; the log of the server says what."
 
 STATUS: tuple[tuple[type[errors.MillraceError], int], ...] = (
     (errors.NotSignedIn, 401),
@@ -97,14 +130,9 @@ def of_error(error: errors.MillraceError, *, instance: str = "") -> Response:
     """The answer to an error of ours."""
     status = status_of(error)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    if status >= 500:
-        log.error("a request failed", exc_info=error, extra={"path": instance})
-    detail = error.message
-    if status == 500:
-        detail = "Something went wrong here; the log of the server says what."
     return problem(
         status,
-        detail,
+        _detail(error, instance),
         code=code_of(type(error)),
         instance=instance,
         problems=getattr(error, "problems", ()),
@@ -112,15 +140,19 @@ def of_error(error: errors.MillraceError, *, instance: str = "") -> Response:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of the application be answered with a problem."""
+def install(app: FastAPI, *, page: Page) -> None:
+    """Let every error be answered: below ``/api/`` with a problem, elsewhere with a page."""
 
     @app.exception_handler(errors.MillraceError)
     async def ours(request: Request, error: errors.MillraceError) -> Response:
+        if _is_for_people(request):
+            return page(request, status_of(error), _detail(error, request.url.path))
         return of_error(error, instance=request.url.path)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
+        if _is_for_people(request):
+            return page(request, 404, "There is no such page.")
         found = [_validation_finding(each) for each in error.errors()]
         first = found[0]
         where = f"{first['path']}: " if first["path"] else ""
@@ -140,6 +172,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
+        if _is_for_people(request):
+            return page(request, error.status_code, f"{error.detail}.")
         detail = error.detail
         if detail == HTTPStatus(error.status_code).phrase:
             detail = f"{request.method} {request.url.path}: {detail.lower()}."
@@ -152,11 +186,26 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
+        if _is_for_people(request):
+            return page(request, 500, UNEXPECTED)
         return problem(
             500,
-            "Something went wrong here; the log of the server says what.",
+            UNEXPECTED,
             instance=request.url.path,
         )
+
+
+def _detail(error: errors.MillraceError, path: str) -> str:
+    """What may be said of an error; of our own faults only the log says more."""
+    status = status_of(error)
+    if status >= 500:
+        log.error("a request failed", exc_info=error, extra={"path": path})
+    return UNEXPECTED if status == 500 else error.message
+
+
+def _is_for_people(request: Request) -> bool:
+    path = request.url.path
+    return not path.startswith("/api/") and path not in ("/health", "/ready")
 
 
 def _validation_finding(given: Any) -> dict[str, Any]:

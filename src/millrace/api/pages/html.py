@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-_VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "path", "circle", "rect"})
+_VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
 class Html(str):
@@ -62,6 +62,7 @@ def _attribute(name: str, value: Any) -> str:
 a, b, body, button, code = map(Element, ("a", "b", "body", "button", "code"))
 dd, details, div, dl, dt = map(Element, ("dd", "details", "div", "dl", "dt"))
 footer, form, h1, h2, h3 = map(Element, ("footer", "form", "h1", "h2", "h3"))
+circle, img = map(Element, ("circle", "img"))
 head, header, input_, label, li = map(Element, ("head", "header", "input", "label", "li"))
 link, main, meta, nav, ol, p = map(Element, ("link", "main", "meta", "nav", "ol", "p"))
 path, pre, section, small, span = map(Element, ("path", "pre", "section", "small", "span"))
