@@ -67,7 +67,7 @@ def json_loads(
     """
     if len(text) > largest_bytes:
         raise BundleValidationError(f"the JSON is larger than {largest_bytes // 1024 // 1024} MB")
-    if isinstance(text, bytes) and text[:3] in (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"):
+    if isinstance(text, bytes) and text.startswith(tuple(mark for mark, _ in _MARKS)):
         text = decode_text(text)
     elif isinstance(text, str) and text[:1] == "\ufeff":
         text = text[1:]
