@@ -72,7 +72,7 @@ class LimitSettings(_Group, frozen=True, kw_only=True):
     ] = 2400
     executions: Annotated[
         int, Meta(ge=1, description="Executions carried out at the same time.")
-    ] = 64
+    ] = 200
 
 
 class HookSettings(_Group, frozen=True, kw_only=True):

@@ -171,6 +171,7 @@ class Driver:
         self.now = job.start.at
         self.connections: dict[str, Connected] = {}
         self.data_stores: dict[str, StoreInfo] = {}
+        self.structures: dict[str, dict[str, Any] | None] = {}
         self.states = {module: dict(state) for module, state in job.states.items()}
         self.committed_states = {module: encode(state) for module, state in job.states.items()}
         self.pending_writes: list[RecordWrite] = []
@@ -368,6 +369,8 @@ class Driver:
                 connected = self.connections[name]
                 call.connection = connected.fields
                 call.http = self.context.bind(connected.signer)
+            elif word == "structure":
+                call.parameters = {**call.parameters, "structure": self.structures[name]}
 
     def _call_quick(self, command: CallModule, operator: Operator) -> Event:
         """A module that waits for nothing: run it here and now."""
@@ -787,6 +790,8 @@ class Driver:
                         )
                     elif word == "data_store" and name not in self.data_stores:
                         self.data_stores[name] = await resources.data_store(self.team_id, name)
+                    elif word == "structure" and name not in self.structures:
+                        self.structures[name] = await resources.structure(self.team_id, name)
                 except ModuleError as error:
                     error.args = (f"{node.label}: {error.message}",)
                     error.__dict__["module_id"] = node.id

@@ -40,7 +40,8 @@ class Operator:
         self.run: Callable[[Call], Any] = function or (lambda call: operate(spec, call))
         self.is_quick = (
             function is not None
-            and traits.effect in ("pure", "transactional")
+            # A responder only says what is to be answered; the driver sends it when it may.
+            and (traits.effect in ("pure", "transactional") or traits.kind == "responder")
             and not spec.is_blocking
             and not inspect.iscoroutinefunction(function)
         )

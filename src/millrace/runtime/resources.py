@@ -72,6 +72,11 @@ class TeamResources:
             )
         return found
 
+    async def structure(self, team_id: str, name: str) -> dict[str, Any] | None:
+        """See `services.Resources`."""
+        row = await self._named.find(team_id, "structure", name)
+        return None if row is None else {"fields": row.body, "strict": row.is_strict}
+
     def open(self, row: ConnectionRow) -> OpenConnection:
         """A connection's fields, and what signs with them."""
         sealer = self._vault.sealer(row.team_id)

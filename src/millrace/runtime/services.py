@@ -38,6 +38,14 @@ class Resources(Protocol):
         """A data store; InvalidConfigurationError when there is none of that name."""
         ...
 
+    async def structure(self, team_id: str, name: str) -> dict[str, Any] | None:
+        """A data structure, ``{fields, strict}``.
+
+        None when there is none of that name: an export of Make names structures that stayed behind,
+        and what a structure would have checked then passes unchecked.
+        """
+        ...
+
 
 class TeamVault(Protocol):
     """The keys and files of teams."""

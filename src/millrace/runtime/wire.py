@@ -25,7 +25,7 @@ from millrace.storage.scenarios import Scenarios
 from millrace.storage.sqlite import SqliteStore
 from millrace.storage.users import Users
 from millrace.vault.keyring import Vault, load_or_create_master
-from millrace.work.embedded import EmbeddedQueue
+from millrace.work.embedded import CONCURRENCY, EmbeddedQueue
 
 
 class Runtime(UseCases):
@@ -101,6 +101,7 @@ async def build(
     address: str = "http://127.0.0.1:8080",
     idle: timedelta = timedelta(minutes=20),
     absolute: timedelta = timedelta(hours=12),
+    executions: int = CONCURRENCY,
 ) -> Runtime:
     """Open an installation.
 
@@ -114,6 +115,7 @@ async def build(
         address: Where people reach the installation.
         idle: A session nobody uses ends after this time.
         absolute: Any session ends after this time.
+        executions: How many are under way at a time.
     """
     data.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - at the start nobody waits
     clock = clock or SystemClock()
@@ -140,9 +142,9 @@ async def build(
     )
     scenarios = Scenarios(store)
     programs = Programs(scenarios, catalog)
-    executions = Executions(services, programs, Incomplete(store), limits=limits)
-    queue = EmbeddedQueue(store, clock, executions.carry_out)
-    executions.queue = queue
+    carrier = Executions(services, programs, Incomplete(store), limits=limits)
+    queue = EmbeddedQueue(store, clock, carrier.carry_out, concurrency=executions)
+    carrier.queue = queue
     schedules = Schedules(scenarios, store, clock=clock, programs=programs, executions=executions)
     return Runtime(
         named=named,
@@ -155,7 +157,7 @@ async def build(
         keys=keys,
         services=services,
         programs=programs,
-        executions=executions,
+        executions=carrier,
         queue=queue,
         resources=resources,
         schedules=schedules,
