@@ -70,7 +70,7 @@ async def test_effects_without_a_key_are_counted_by_reference(client):
 
 @pytest.mark.parametrize("start", ["offset=0&limit=7", "page=1&per_page=7", "cursor=&limit=7"])
 async def test_following_next_visits_every_product_once(client, start):
-    url, seen = f"/shop/products?{start}", []
+    url, seen, page = f"/shop/products?{start}", [], {}
     while url:
         answer = await client.get(url)
         page = answer.json()

@@ -18,7 +18,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
 from millrace import practice as service
 from millrace.appkit.call import Call
-from millrace.appkit.catalog import load_catalog
+from millrace.appkit.catalog import Catalog, load_catalog
 from millrace.appkit.memory import MemoryFiles
 
 NAME = "mail.example.test"
@@ -37,35 +37,44 @@ class Run:
     """Runs modules; one per test, so that files given out can be read again."""
 
     files: MemoryFiles
-    catalog: object
+    catalog: Catalog
 
-    async def __call__(
+    async def __call__(self, name, connection=None, **given):
+        """Run one operation of a module; see `_call` for what is not a parameter of it."""
+        spec = self.catalog.module(name)
+        assert spec is not None
+        given = {
+            parameter.name: parameter.default
+            for parameter in spec.manifest.parameters
+            if parameter.default is not None
+        } | given
+        return await self._answer(spec.function, self._call(connection, **given), spec.is_blocking)
+
+    async def function(self, app, name, connection, *, is_blocking=False):
+        """Run a function that is no module, such as the test of a connection."""
+        found = self.catalog.app(app)
+        assert found is not None
+        return await self._answer(found.function(name), self._call(connection), is_blocking)
+
+    def _call(
         self,
-        name,
-        connection=None,
+        connection,
         *,
         state=None,
         key="k",
         dialer=None,
         http=None,
         timeout_seconds=5,
-        **given,
+        **parameters,
     ):
-        spec = self.catalog.module(name)
-        defaults = {
-            parameter.name: parameter.default
-            for parameter in spec.manifest.parameters
-            if parameter.default is not None
-        }
         context = SimpleNamespace(
             files=self.files,
             dialer=dialer or LoopbackDialer(),
             zone=UTC,
-            http=http,
             log=logging.getLogger("test"),
         )
-        call = Call(
-            parameters=defaults | given,
+        return Call(
+            parameters=parameters,
             context=context,
             now=datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
             connection=connection,
@@ -74,9 +83,11 @@ class Run:
             state=state,
             timeout=datetime.timedelta(seconds=timeout_seconds),
         )
-        if spec.is_blocking:
-            return await asyncio.to_thread(spec.function, call)
-        answer = spec.function(call)
+
+    async def _answer(self, function, call, is_blocking):
+        if is_blocking:
+            return await asyncio.to_thread(function, call)
+        answer = function(call)
         return await answer if asyncio.iscoroutine(answer) else answer
 
 
@@ -217,6 +228,7 @@ def pymap_server(authority):
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert process.stdout is not None
     port = int(process.stdout.readline())
     yield {
         "host": NAME,

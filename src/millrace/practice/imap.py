@@ -11,7 +11,7 @@ import asyncio
 import base64
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from millrace.clock import Clock
 from millrace.practice.imap_fetch import Search, described, items, marks_as_read
@@ -348,7 +348,8 @@ class _Session:
     def _search(self, is_uid: bool, *given: bytes | list) -> None:
         wanted = list(given)
         if wanted and isinstance(wanted[0], bytes) and wanted[0].upper() == b"CHARSET":
-            if wanted[1].upper() not in (b"UTF-8", b"US-ASCII"):
+            charset = wanted[1]
+            if not isinstance(charset, bytes) or charset.upper() not in (b"UTF-8", b"US-ASCII"):
                 raise No("[BADCHARSET (UTF-8)] Only UTF-8 is known")
             del wanted[:2]
         search = Search(wanted, largest=self._largest)
@@ -373,8 +374,8 @@ class _Session:
         match = re.fullmatch(rb"([+-]?)FLAGS(\.SILENT)?", how.upper())
         if match is None:
             raise Malformed
-        one = flags[0]
-        changed = set(_flags(one if isinstance(one, list) else [f for f in flags if f != b""]))
+        names = flags[0] if isinstance(flags[0], list) else flags
+        changed = set(_flags([name for name in names if isinstance(name, bytes)]))
         for number, letter in self._chosen(given, is_uid=is_uid):
             if match[1] == b"+":
                 letter.flags |= changed
@@ -416,6 +417,6 @@ class _Session:
 _WITH_UID = frozenset({"SEARCH", "FETCH", "STORE", "COPY", "MOVE", "EXPUNGE"})
 
 
-def _flags(given: list[bytes]) -> list[str]:
+def _flags(given: Sequence[bytes]) -> list[str]:
     names = [flag.decode("ascii", "replace") for flag in given]
     return [_SYSTEM_FLAGS.get(name.lower(), name) for name in names]

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -81,12 +82,10 @@ class Practice:
             self.app, log_config=None, access_log=False, lifespan="off", ws="none"
         )
         config.load()
-
-        def protocol() -> asyncio.Protocol:
-            return config.http_protocol_class(config=config, server_state=self._web, app_state={})
-
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(protocol, self.host, port)
+        make: Any = config.http_protocol_class
+        server = await asyncio.get_running_loop().create_server(
+            lambda: make(config=config, server_state=self._web, app_state={}), self.host, port
+        )
         self._servers.append(server)
         self.port = server.sockets[0].getsockname()[1]
 
@@ -109,7 +108,8 @@ class Practice:
 
     def _cut(self, client: tuple[str, int], is_reset: bool) -> None:
         """End the web connection that comes from `client`."""
-        for connection in list(self._web.connections):
+        connections: list[Any] = list(self._web.connections)
+        for connection in connections:
             if tuple(connection.client or ()) != client:
                 continue
             if is_reset:

@@ -8,13 +8,19 @@ from itertools import islice
 from typing import Any
 
 from millrace.appkit import Answer, Call, compile_conditions, field_of, to_text
+from millrace.appkit.call import Records
 from millrace.apps.data_store.structure import complete, fit, merge
-from millrace.errors import BundleValidationError, DataError, DuplicateDataError
+from millrace.errors import (
+    BundleValidationError,
+    DataError,
+    DuplicateDataError,
+    InvalidConfigurationError,
+)
 
 
 def add(call: Call) -> Answer:
     """Put a new record, or replace one when `overwrite` says so."""
-    records = call.records
+    records = _records(call)
     key = _key(call, is_needed=False)
     exists = records.get(key) is not None
     if exists and not call.parameters.get("overwrite"):
@@ -35,7 +41,7 @@ def add(call: Call) -> Answer:
 
 def update(call: Call) -> Answer:
     """Change the given fields; with `upsert` a missing record is added."""
-    records = call.records
+    records = _records(call)
     key = _key(call)
     old = records.get(key)
     if old is None and not call.parameters.get("upsert"):
@@ -59,7 +65,7 @@ def update(call: Call) -> Answer:
 def get(call: Call) -> Answer:
     """The record, by its fields or wrapped; an empty bundle when there is none."""
     key = _key(call)
-    data = call.records.get(key)
+    data = _records(call).get(key)
     if data is None:
         if call.parameters.get("when_missing") == "error":
             raise DataError("Data store: there is no record with this key.")
@@ -69,23 +75,23 @@ def get(call: Call) -> Answer:
 
 def exists(call: Call) -> Answer:
     """Whether there is a record with the key."""
-    return {"exist": call.records.get(_key(call)) is not None}
+    return {"exist": _records(call).get(_key(call)) is not None}
 
 
 def delete(call: Call) -> Answer:
     """Remove one record."""
     key = _key(call)
-    return {"key": key, "deleted": call.records.remove(key)}
+    return {"key": key, "deleted": _records(call).remove(key)}
 
 
 def delete_all(call: Call) -> Answer:
     """Remove every record."""
-    return {"deleted": call.records.clear()}
+    return {"deleted": _records(call).clear()}
 
 
 def count(call: Call) -> Answer:
     """How many records there are."""
-    return {"count": call.records.count()}
+    return {"count": _records(call).count()}
 
 
 def search(call: Call) -> Answer:
@@ -99,7 +105,7 @@ def search(call: Call) -> Answer:
     # A condition or a sort may name the key like a field, unless a field has that name.
     found = (
         {"key": key, "data": data}
-        for key, data in call.records.scan()
+        for key, data in _records(call).scan()
         if is_wanted({"key": key, **data})
     )
     if sort:
@@ -119,6 +125,12 @@ def search(call: Call) -> Answer:
     if not bundles and call.parameters.get("continue_when_no_result"):
         return {}
     return bundles
+
+
+def _records(call: Call) -> Records:
+    if call.records is None:
+        raise InvalidConfigurationError("Data store: the module names no data store.")
+    return call.records
 
 
 def _key(call: Call, *, is_needed: bool = True) -> str:

@@ -67,7 +67,8 @@ class _Client(imaplib.IMAP4):
         super().__init__(address, server.port, timeout)
 
     def _create_socket(self, timeout: float | None) -> Any:
-        plain = super()._create_socket(timeout)
+        # The one place where the library makes its socket; typeshed does not know it.
+        plain = super()._create_socket(timeout)  # pyright: ignore[reportAttributeAccessIssue]
         return self._tls.wrap_socket(plain) if self._tls else plain
 
     def read(self, size: int) -> bytes:
@@ -105,7 +106,8 @@ class Session:
 
     def _untagged_number(self, name: str) -> int:
         value = self._client.untagged_responses.get(name) or [b"0"]
-        digits = re.search(rb"\d+", value[-1] or b"")
+        last = value[-1]
+        digits = re.search(rb"\d+", last) if isinstance(last, bytes) else None
         return int(digits[0]) if digits else 0
 
     def search(self, *criteria: str, texts: Iterable[tuple[str, str]] = ()) -> list[int]:

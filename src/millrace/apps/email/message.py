@@ -76,7 +76,7 @@ def _leaves(message: Message) -> Iterator[Message]:
     waiting = [message]
     while waiting:
         part = waiting.pop()
-        payload = part.get_payload()
+        payload: Any = part.get_payload()
         if part.get_content_maintype() == "multipart" and isinstance(payload, list):
             waiting += reversed(payload)
         else:
@@ -106,8 +106,9 @@ def _text(part: Message) -> str:
 
 
 def _bytes(part: Message) -> bytes:
-    if part.get_content_type() == "message/rfc822" and part.is_multipart():
-        return part.get_payload(0).as_bytes()
+    inner: Any = part.get_payload()
+    if part.get_content_type() == "message/rfc822" and isinstance(inner, list):
+        return inner[0].as_bytes() if inner else b""
     payload = part.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
 

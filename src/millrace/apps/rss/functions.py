@@ -12,7 +12,7 @@ from typing import Any
 
 from millrace.appkit import Answer, Call, refusal
 from millrace.apps.rss.entry import bundle, date_of, mark_of
-from millrace.errors import DataError
+from millrace.errors import DataError, InvalidConfigurationError
 
 MAX_FEED_BYTES = 10 * 1024 * 1024
 """Of the feed, unpacked. The largest feeds of podcasts that people subscribe to have about 5 MB."""
@@ -57,7 +57,7 @@ async def watch(call: Call) -> Answer:
     # Feeds begin with the newest; the sort keeps that order among items without a date.
     new.reverse()
     if all(date_of(item) for item in new):
-        new.sort(key=date_of)
+        new.sort(key=lambda item: date_of(item) or _EVER[0])
     chosen = new[: _limit(call)]
     waiting = {mark_of(item) for item in new[len(chosen) :]}
     marks = [mark for item in reversed(found) if (mark := mark_of(item)) not in waiting]
@@ -93,6 +93,8 @@ def _conditions(state: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _fetch(call: Call, headers: Mapping[str, str]) -> Any:
+    if call.http is None:
+        raise InvalidConfigurationError("RSS: there is no way out of here.")
     given = call.parameters
     asked = {
         "Accept": "application/rss+xml, application/atom+xml, application/xml;q=0.9, */*;q=0.5",
