@@ -81,10 +81,6 @@ def lookup(name: str, version: int | None) -> ModuleTraits | None:
     return OPEN if app in ("flow", "tools") else None
 
 
-class Pages(list[list[dict[str, Any]]]):
-    """An answer that comes page by page."""
-
-
 class Played:
     """What happened."""
 
@@ -186,6 +182,21 @@ def fail_times(times: int, *, error: type[ModuleError] = RuntimeFailure) -> Call
     return answer
 
 
+def pages(*pages: list[dict[str, Any]]) -> Callable[[CallModule], Any]:
+    """For `by_command`: a stream, page by page."""
+
+    def answer(command: CallModule) -> tuple[list[dict[str, Any]], bool]:
+        delivered = 0
+        for number, page in enumerate(pages, 1):
+            is_last = number == len(pages)
+            if delivered == command.page and (page or is_last):
+                return page, not is_last
+            delivered += len(page)
+        raise AssertionError("asked for a page that is not there")
+
+    return answer
+
+
 def plan_of(text: str) -> Plan:
     return compile_plan(read_scenario(text), lookup)
 
@@ -194,6 +205,7 @@ def play(
     scenario: str | Plan,
     answers: dict[str, Answer] | None = None,
     *,
+    by_command: dict[str, Answer] | None = None,
     start: Start | None = None,
     limits: Limits | None = None,
     freeze_after: int | None = None,
@@ -211,6 +223,8 @@ def play(
         scenario: The file's text, or a plan.
         answers: By module id: a function of the parameters (and of the gathered bundles, for
             aggregators) that gives bundles, or raises a ModuleError. Without one: the parameters.
+        by_command: By module id: a function of the command that gives a page of bundles and
+            whether there are more.
         freeze_after: After this many events, freeze, throw everything away, thaw and go on.
         cancel_after: Cancel after this many events.
         is_kept: Whether there is room for incomplete executions.
@@ -240,7 +254,8 @@ def play(
             event: Event = Cancelled(now)
             todo = []
         else:
-            event = _do(command, answers, played, now, is_kept=is_kept, commits=commits)
+            streams = by_command or {}
+            event = _do(command, answers, streams, played, now, is_kept=is_kept, commits=commits)
         now = event.at
         answer = run.tell(event)
         played.history.append((event, answer))
@@ -257,6 +272,7 @@ def play(
 def _do(
     command: Command,
     answers: dict[str, Answer],
+    streams: dict[str, Answer],
     played: Played,
     now: datetime,
     *,
@@ -265,7 +281,7 @@ def _do(
 ) -> Event:
     match command:
         case CallModule():
-            return _call(command, answers, played, now)
+            return _call(command, answers, streams, played, now)
         case Commit():
             if not commits:
                 return CommitFailed(command.call, now, Failure("InconsistencyError", "torn"))
@@ -287,7 +303,11 @@ def _do(
 
 
 def _call(
-    command: CallModule, answers: dict[str, Answer], played: Played, now: datetime
+    command: CallModule,
+    answers: dict[str, Answer],
+    streams: dict[str, Answer],
+    played: Played,
+    now: datetime,
 ) -> ModuleAnswered | ModuleFailed:
     given = command.parameters
     answer = answers.get(command.module, lambda **parameters: parameters)
@@ -296,16 +316,11 @@ def _call(
         given = {**given, "gathered": command.bundles}
     played.calls.append((command.module, given))
     try:
+        if command.module in streams:
+            return ModuleAnswered(command.call, now, *streams[command.module](command))
         made = answer(**given)
     except ModuleError as error:
         return ModuleFailed(command.call, now, Failure.of(error))
-    if isinstance(made, Pages):
-        delivered = 0
-        for number, page in enumerate(made, 1):
-            if delivered == command.page and (page or number == len(made)):
-                return ModuleAnswered(command.call, now, page, number < len(made))
-            delivered += len(page)
-        raise AssertionError("asked for a page that is not there")
     if made is None:
         made = []
     if isinstance(made, dict):

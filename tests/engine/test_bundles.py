@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .playing import NOON, Pages, Start, play
+from .playing import NOON, Start, pages, play
 
 CHAIN = """
 millrace: 1
@@ -28,7 +28,7 @@ def test_no_bundle_ends_the_way_and_is_a_success():
 
 
 def test_a_trigger_that_finds_nothing_ends_the_execution():
-    played = play(CHAIN, {"1": lambda: []})
+    played = play(CHAIN, {"1": list})
     assert (played.log, played.status, played.operations) == (["1"], "success", 1)
 
 
@@ -78,8 +78,8 @@ flow:
 
 
 def test_a_stream_is_one_operation_whose_bundles_come_page_by_page():
-    pages = Pages([[{"n": 1}, {"n": 2}], [{"n": 3}], [{"n": 4}]])
-    played = play(STREAM, {"1": lambda: pages})
+    stream = pages([{"n": 1}, {"n": 2}], [{"n": 3}], [{"n": 4}])
+    played = play(STREAM, by_command={"1": stream})
     assert played.log == ["1", "2", "2", "1", "2", "1", "2", "agg", "9"]
     assert played.values("2", "at") == [1, 2, 3, 4]
     assert played.values("9") == [[{"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}]]
@@ -87,12 +87,18 @@ def test_a_stream_is_one_operation_whose_bundles_come_page_by_page():
 
 
 def test_a_stream_may_end_with_an_empty_page():
-    played = play(STREAM, {"1": lambda: Pages([[{"n": 1}], []])})
+    played = play(STREAM, by_command={"1": pages([{"n": 1}], [])})
     assert played.values("9") == [[{"n": 1}]]
 
 
 def test_the_pages_of_a_stream_are_asked_for_with_one_key():
-    played = play(STREAM, {"1": lambda: Pages([[{"n": 1}], [{"n": 2}]])})
+    played = play(STREAM, by_command={"1": pages([{"n": 1}], [{"n": 2}])})
     keys = [key for key, module in zip(played.keys, played.log, strict=True) if module == "1"]
     assert len(keys) == 2
     assert len(set(keys)) == 1
+
+
+def test_a_stream_may_begin_with_an_empty_page():
+    scenario = STREAM.replace("test:search", "test:trigger")
+    turns = iter([([], True), ([{"n": 1}], False)])
+    assert play(scenario, by_command={"1": lambda command: next(turns)}).values("9") == [[{"n": 1}]]
