@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from millrace.engine.bundle import Binary
+from millrace.api.values import plain
 from millrace.runtime.wire import Runtime
 
 Item = TypeVar("Item")
@@ -63,27 +62,4 @@ def page(items: list[Any], limit: int) -> dict[str, Any]:
     return {"items": items, "next": items[-1].id if len(items) == limit else None}
 
 
-def plain(value: Any) -> Any:
-    """A value of a bundle as JSON can say it: dates as ISO 8601, bytes and files as objects."""
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, bytes):
-        return {"$bytes": base64.b64encode(value).decode()}
-    if isinstance(value, Binary):
-        return {
-            "$file": {
-                "id": value.id,
-                "name": value.name,
-                "size_bytes": value.size_bytes,
-                "media_type": value.media_type,
-            }
-        }
-    if isinstance(value, dict):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return str(value)
-    if value is None or isinstance(value, str | int | float):
-        return value
-    return str(value)
+__all__ = ["Before", "In", "Instant", "Limit", "Out", "Page", "The", "at", "page", "plain"]

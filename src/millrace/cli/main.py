@@ -19,7 +19,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("millrace.cli.run:run", "Run a scenario file once, without a server."),
     "serve": ("millrace.cli.serve:serve", "Start Millrace: pages, API, webhooks, schedules."),
     "check": ("millrace.cli.check:check", "Say what is wrong with a scenario file."),
-    "import": ("millrace.cli.imports:import_", "Import a scenario file, ours or an export of Make."),
+    "import": (
+        "millrace.cli.imports:import_",
+        "Import a scenario file, ours or an export of Make.",
+    ),
     "app": ("millrace.cli.app:app", "Check, try and make apps."),
     "owner-link": ("millrace.cli.access:owner_link", "Make a link that signs the owner in once."),
     "token": ("millrace.cli.access:token", "Make a token for the API."),
@@ -94,7 +97,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         name = f"{error.filename}: " if error.filename else ""
         click.echo(f"{name}{error.strerror or error}", err=True)
         return 1
-    except Exception as error:  # noqa: BLE001 - the last place that can turn it into a sentence
+    except Exception as error:
         log.debug("unexpected", exc_info=error)
         click.echo(
             f"Something unexpected happened ({type(error).__name__}: {error}). "

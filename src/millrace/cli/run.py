@@ -3,235 +3,338 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from millrace.errors import NotFound
-from millrace.settings import read_settings
+from millrace.cli.given import json_of, pair_of, values_of
+from millrace.errors import ManifestInvalid, RequestInvalid
+
+MOST_LINES = 60
+"""Operations shown one by one; of the others only the sums by module."""
 
 
-@click.command(short_help="Run a scenario file once, without a server.")
+@click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE|@FILE", help="An input.")
 @click.option(
-    "--input",
-    "inputs",
+    "--bundle",
+    "given_bundles",
     multiple=True,
-    metavar="NAME=VALUE | @FILE | JSON",
-    help="What the trigger receives, or an input of the scenario. May be given several times.",
+    metavar="JSON|@FILE",
+    help="What the trigger gives, instead of being asked; a list gives several.",
 )
 @click.option(
     "--connection",
     "connections",
     multiple=True,
-    metavar="NAME=JSON | NAME=@FILE",
-    help='The fields of a connection; {"type": "basic", …} where the app offers several types.',
+    metavar="NAME=JSON|NAME=@FILE",
+    help='A connection that the file names: \'shop={"username": "a", "password": "b"}\'.',
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Keep everything in this folder.")
-@click.option("--allow", multiple=True, metavar="NETWORK", help="A private network to allow.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
-@click.option("--quiet", is_flag=True, help="Print the summary alone.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Run in this data folder and keep the execution there; otherwise nothing is kept.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def run(
     file: Path,
     inputs: tuple[str, ...],
+    given_bundles: tuple[str, ...],
     connections: tuple[str, ...],
     data: Path | None,
-    allow: tuple[str, ...],
     as_json: bool,
-    quiet: bool,
 ) -> int:
-    """Run a scenario file once, without a server.
+    """Run the scenario in FILE once and say what every module did.
 
-    A line is printed for every operation, then a summary. Data stores that the file names are made
-    when they are missing. Without --data nothing is left behind.
+    The exit code is 1 when the execution failed. Private addresses are refused unless
+    MILLRACE_EGRESS__ALLOW names them.
     """
-    given = _inputs(inputs)
-    opened = dict(_connection(text) for text in connections)
-    content = file.read_bytes()
-    if data is not None:
-        return asyncio.run(_run(content, given, opened, data, allow, as_json, quiet))
-    with tempfile.TemporaryDirectory(prefix="millrace-") as folder:
-        return asyncio.run(_run(content, given, opened, Path(folder), allow, as_json, quiet))
+    from millrace.log import configure
+    from millrace.settings import read_settings
+
+    settings = read_settings(data=data)
+    configure(level="error", format=settings.log.format)
+    bundles: list[Any] | None = None
+    for one in given_bundles:
+        found = json_of(one)
+        bundles = [*(bundles or []), *(found if isinstance(found, list) else [found])]
+    if bundles is not None and not all(isinstance(bundle, dict) for bundle in bundles):
+        raise click.BadParameter("a bundle is a JSON object", param_hint="--bundle")
+    fields = {name: _fields(value) for name, value in map(pair_of, connections)}
+    with contextlib.ExitStack() as stack:
+        if data is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millrace-")))
+        else:
+            folder = data
+        result = asyncio.run(
+            _run(
+                settings,
+                folder,
+                file.read_bytes(),
+                inputs=values_of(inputs),
+                bundles=bundles,
+                connections=fields,
+                is_temporary=data is None,
+                is_quiet=as_json,
+                name=file.stem,
+            )
+        )
+    if as_json:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        _say(result)
+    return 0 if result["status"] in ("success", "warning") and not result["incomplete"] else 1
 
 
 async def _run(
+    settings: Any,
+    folder: Path,
     content: bytes,
-    given: dict[str, Any],
-    connections: Mapping[str, dict[str, Any]],
-    data: Path,
-    allow: tuple[str, ...],
-    as_json: bool,
-    quiet: bool,
-) -> int:
-    from millrace.cli.building import build_runtime, network
+    *,
+    inputs: dict[str, Any],
+    bundles: list[dict[str, Any]] | None,
+    connections: dict[str, dict[str, Any]],
+    is_temporary: bool,
+    is_quiet: bool,
+    name: str,
+) -> dict[str, Any]:
+    from millrace.api.values import plain
+    from millrace.cli.opening import open_runtime
     from millrace.runtime.program import Program
-    from millrace.scenario.formats import MakeModule, read_scenario
+    from millrace.runtime.scenarios import check_start, checked_inputs
+    from millrace.scenario.formats import read_scenario
+    from millrace.scenario.problems import invalid
 
-    runtime = await build_runtime(read_settings(data=data), allow=[network(text) for text in allow])
+    runtime = await open_runtime(settings, data=folder)
     try:
-        owner = await runtime.users.ensure_owner()
+        by = await runtime.users.ensure_owner()
+        scenario = read_scenario(content, known=runtime.checker.known())
+        await _prepare(runtime, by, scenario, connections, is_temporary=is_temporary)
+        problems = await runtime.checker.check(by.team_id, scenario)
+        if errors := [problem for problem in problems if problem.severity == "error"]:
+            raise invalid(errors)
+        if not is_quiet:
+            for problem in problems:
+                click.echo(f"! {problem}", err=True)
+        saved = await runtime.scenarios.import_(content, by=by, name=scenario.name or name)
+        version = await runtime.scenarios.text(saved.scenario.id, by=by)
+        program: Program = await runtime.programs.version(by.team_id, version.id)
+        check_start(program, bundles)
+        given = checked_inputs(program.scenario, inputs)
         await runtime.start(is_scheduling=False)
-        known = {k: MakeModule(**v) for k, v in runtime.catalog.make_modules().items()}
-        scenario = read_scenario(content, known=known)
-        program = Program(
-            scenario, runtime.catalog, team_id=owner.team_id, scenario_id="command line"
+        progress = Progress(
+            {node.id: node.module.module for node in program.plan.nodes}, is_quiet=is_quiet
         )
-        await _prepare(runtime, owner, program, connections)
-        first = program.plan.first
-        is_instant = first is not None and first.traits is not None
-        is_instant = is_instant and first.traits.kind == "instant-trigger"
-        progress = _Progress(program, is_silent=as_json or quiet)
-        watching = asyncio.create_task(progress.watch(runtime.live, owner.team_id))
-        await progress.listening.wait()
-        _, done = await runtime.executions.start(
-            program, inputs=given, bundles=[given] if is_instant else None
-        )
+        watching = asyncio.create_task(progress.watch(runtime.live.subscribe(by.team_id)))
+        await asyncio.sleep(0)  # So that it listens before anything happens.
+        execution_id, done = await runtime.executions.start(program, inputs=given, bundles=bundles)
         outcome = await done
-        await watching
-        if as_json:
-            click.echo(json.dumps(_document(outcome, progress), indent=2, default=str))
-        else:
-            _say_summary(outcome)
-        return 0 if outcome.finish.status in ("success", "warning") else 1
+        await asyncio.sleep(0)
+        watching.cancel()
+        failure = outcome.finish.failure
+        return {
+            "execution_id": execution_id,
+            "scenario": saved.scenario.name,
+            "status": outcome.finish.status,
+            "operations": outcome.finish.operations,
+            "transfer_bytes": outcome.finish.transfer_bytes,
+            "cycles": outcome.finish.cycles,
+            "duration_ms": outcome.row.duration_ms,
+            "modules": progress.sums(outcome.finish.by_module),
+            "outputs": plain(outcome.finish.outputs),
+            "error": None
+            if failure is None
+            else {"type": failure.type, "message": failure.message, "module": failure.module},
+            "incomplete": [
+                {"type": row.error_type, "message": row.error_message, "module": row.error_module}
+                for row in outcome.incomplete
+            ],
+        }
     finally:
         await runtime.close()
 
 
 async def _prepare(
-    runtime: Any, owner: Any, program: Any, connections: Mapping[str, dict[str, Any]]
+    runtime: Any,
+    by: Any,
+    scenario: Any,
+    connections: dict[str, dict[str, Any]],
+    *,
+    is_temporary: bool,
 ) -> None:
-    """Make what the scenario names and this folder lacks."""
-    for operator in program.operators:
-        if operator is None:
+    """Make what the scenario names: the given connections; in a temporary folder empty stores."""
+    wanted: dict[tuple[str, str], list[str]] = {}
+    for module in scenario.modules():
+        for word, name in module.resources.items():
+            wanted.setdefault((word, name), []).append(module.module)
+    names = {name for word, name in wanted if word == "connection"}
+    if unknown := connections.keys() - names:
+        known = ", ".join(sorted(names)) or "none"
+        raise RequestInvalid(
+            f"The scenario names no connection {min(unknown)!r}; it names: {known}."
+        )
+    for (word, name), modules in wanted.items():
+        if await runtime.named.find(by.team_id, word, name) is not None:
             continue
-        for word, name in operator.resources.items():
-            if await runtime.named.find(owner.team_id, word, name) is not None:
-                continue
-            if word == "data_store":
-                await runtime.data_stores.create(by=owner, name=name)
-            elif word == "connection":
-                fields = dict(connections.get(name) or {})
-                if not fields:
-                    raise NotFound(
-                        f"{operator.spec.name} needs the connection {name!r}. Give it with "
-                        f"--connection '{name}={{…}}'."
-                    )
-                types = operator.spec.manifest.connection
-                types = (types,) if isinstance(types, str) else tuple(types)
-                type_ = fields.pop("type", types[0] if types else "custom")
-                app = operator.spec.app.name
-                await runtime.connections.create(
-                    by=owner, app=app, type=type_, name=name, fields=fields
-                )
+        if word == "connection" and name in connections:
+            fields = dict(connections[name])
+            app, type_ = _type_of(runtime.catalog, modules[0], fields)
+            await runtime.connections.create(by=by, app=app, type=type_, name=name, fields=fields)
+        elif word == "data_store" and is_temporary:
+            await runtime.data_stores.create(by=by, name=name)
+        elif word == "webhook" and is_temporary:
+            await runtime.webhooks.create(by=by, name=name)
 
 
-class _Progress:
-    """Prints a line for every operation while the execution goes on."""
-
-    def __init__(self, program: Any, *, is_silent: bool) -> None:
-        self._modules = {node.id: node.module.module for node in program.plan.nodes}
-        self._is_silent = is_silent
-        self.listening = asyncio.Event()
-        self.lines: list[dict[str, Any]] = []
-
-    async def watch(self, live: Any, team_id: str) -> None:
-        """Listen until the execution ends."""
-        events = live.subscribe(team_id)
-        asyncio.get_running_loop().call_soon(self.listening.set)
-        async for event in events:
-            if event["type"] == "finished":
-                return
-            if event["type"] == "operation":
-                self.lines.append(event)
-                if not self._is_silent:
-                    self._say(event)
-
-    def _say(self, event: Mapping[str, Any]) -> None:
-        module = self._modules.get(event["module"], "")
-        error = event.get("error")
-        mark = "✗" if error else "✓"
-        line = f"{mark} {event['module']:>6}  {module:<26}"
-        if error:
-            click.echo(f"{line}  {error[1]}")
-            return
-        count = event.get("bundles")
-        said = "" if count is None else f"{count} bundle{'' if count == 1 else 's'}"
-        took = event.get("took_us", 0) / 1000
-        click.echo(f"{line}  {said:<12}{took:9.1f} ms" if took else f"{line}  {said}".rstrip())
-
-
-def _say_summary(outcome: Any) -> None:
-    finish, row = outcome.finish, outcome.row
-    size = finish.transfer_bytes
-    click.echo(
-        f"{finish.status}: {finish.operations} operation{'' if finish.operations == 1 else 's'}, "
-        f"{size} byte{'' if size == 1 else 's'} transferred, {row.duration_ms} ms"
+def _type_of(catalog: Any, module: str, fields: dict[str, Any]) -> tuple[str, str]:
+    """The app and type of a connection: as given, or the first that these fields fit."""
+    spec = catalog.module(module)
+    accepted = spec.manifest.connections if spec else ()
+    app = module.partition(":")[0]
+    given = fields.pop("type", None)
+    for type_ in accepted:
+        try:
+            manifest = catalog.connection(type_, app=app)
+        except ManifestInvalid:
+            continue
+        names = {parameter.name for parameter in manifest.fields}
+        required = {
+            parameter.name
+            for parameter in manifest.fields
+            if parameter.required and parameter.default is None
+        }
+        if given in (type_, type_.rpartition(":")[2]) or (
+            given is None and fields.keys() <= names and required <= fields.keys()
+        ):
+            owner, _, name = type_.rpartition(":")
+            return owner or app, name
+    raise RequestInvalid(
+        f"{module} takes a connection of the type {' or '.join(accepted) or 'none'}, "
+        'and these fields fit none of them. Say which with "type".'
     )
-    if finish.failure is not None:
-        click.echo(f"{finish.failure.message}  [{finish.failure.type}]", err=True)
-    for name, value in (finish.outputs or {}).items():
-        click.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value, default=str)}")
 
 
-def _document(outcome: Any, progress: _Progress) -> dict[str, Any]:
-    finish, row = outcome.finish, outcome.row
-    failure = finish.failure
-    return {
-        "status": finish.status,
-        "operations": finish.operations,
-        "transfer_bytes": finish.transfer_bytes,
-        "duration_ms": row.duration_ms,
-        "cycles": finish.cycles,
-        "by_module": finish.by_module,
-        "links": finish.links,
-        "outputs": finish.outputs,
-        "error": None
-        if failure is None
-        else {"type": failure.type, "message": failure.message, "module": failure.module},
-        "lines": progress.lines,
-    }
+class Progress:
+    """Says what every operation did, as it happens, and sums up by module.
+
+    Args:
+        names: ``app:module`` of each module's id, in reading order.
+        is_quiet: Only sum up.
+    """
+
+    def __init__(self, names: dict[str, str], *, is_quiet: bool) -> None:
+        self._names = names
+        self._is_quiet = is_quiet
+        self._lines = 0
+        self._bundles: dict[str, int] = {}
+        self._took_us: dict[str, int] = {}
+        self._errors: dict[str, int] = {}
+
+    async def watch(self, events: Any) -> None:
+        """Listen until cancelled."""
+        async for event in events:
+            if event["type"] == "operation":
+                self.add(event)
+
+    def add(self, event: dict[str, Any]) -> None:
+        """One operation."""
+        module = event["module"]
+        bundles = event["bundles"] or 0
+        self._bundles[module] = self._bundles.get(module, 0) + bundles
+        self._took_us[module] = self._took_us.get(module, 0) + event["took_us"]
+        error = event["error"]
+        if error:
+            self._errors[module] = self._errors.get(module, 0) + 1
+        if self._is_quiet or not module:
+            return
+        self._lines += 1
+        if self._lines > MOST_LINES:
+            if self._lines == MOST_LINES + 1:
+                click.echo("… only the sums from here on")
+            return
+        click.echo(self._line(module, event))
+
+    def sums(self, operations: dict[str, int]) -> list[dict[str, Any]]:
+        """What each module did, in reading order."""
+        if self._lines > MOST_LINES:
+            for module in _ordered(operations, self._names):
+                took = self._took_us.get(module, 0) / 1000
+                click.echo(
+                    f"  {module} {self._names.get(module, '')}  {operations[module]} operations"
+                    f"  {_counted(self._bundles.get(module, 0), 'bundle')}  {_span(took)}"
+                )
+        return [
+            {
+                "module": module,
+                "name": self._names.get(module, ""),
+                "operations": operations[module],
+                "bundles": self._bundles.get(module, 0),
+                "errors": self._errors.get(module, 0),
+                "duration_ms": round(self._took_us.get(module, 0) / 1000, 3),
+            }
+            for module in _ordered(operations, self._names)
+        ]
+
+    def _line(self, module: str, event: dict[str, Any]) -> str:
+        head = f"{module} {self._names.get(module, '')}".rstrip()
+        took = _span(event["took_us"] / 1000)
+        if event["error"]:
+            type_, message = event["error"][:2]
+            mark = click.style("✕", fg="red", bold=True)
+            return f"{mark} {head}  {took}\n  {type_}: {message}"
+        mark = click.style("✓", fg="green", bold=True)
+        # An iterator's items are plain from its input and are not in the journal.
+        given = "" if event["bundles"] is None else f"  {_counted(event['bundles'], 'bundle')}"
+        return f"{mark} {head}{given}  {took}"
 
 
-def _inputs(texts: tuple[str, ...]) -> dict[str, Any]:
-    """``name=value`` pairs, whole JSON objects, and files of JSON, in the order given."""
-    found: dict[str, Any] = {}
-    for text in texts:
-        if text.startswith(("@", "{")):
-            found.update(_object(text, "--input"))
-        else:
-            name, equals, value = text.partition("=")
-            if not equals:
-                raise click.UsageError(f"--input {text}: write name=value, @file or JSON.")
-            found[name] = _value(value)
+def _ordered(operations: Iterable[str], names: dict[str, str]) -> list[str]:
+    order = {module: number for number, module in enumerate(names)}
+    return sorted(operations, key=lambda module: order.get(module, len(order)))
+
+
+def _fields(value: str) -> dict[str, Any]:
+    found = json_of(value)
+    if not isinstance(found, dict):
+        raise click.BadParameter("a connection is a JSON object", param_hint="--connection")
     return found
 
 
-def _connection(text: str) -> tuple[str, dict[str, Any]]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.UsageError(f"--connection {text}: write name=JSON or name=@file.")
-    return name, _object(value, "--connection")
+def _say(result: dict[str, Any]) -> None:
+    for kept in result["incomplete"]:
+        where = f" in module {kept['module']}" if kept["module"] else ""
+        click.echo(f"Incomplete{where}: {kept['type']}: {kept['message']}", err=True)
+    error = result["error"]
+    if error:
+        click.echo(f"{error['type']}: {error['message']}", err=True)
+    if result["outputs"]:
+        click.echo(json.dumps(result["outputs"], indent=2, ensure_ascii=False))
+    status = result["status"]
+    colour = {"success": "green", "warning": "yellow"}.get(status, "red")
+    click.echo(
+        f"{click.style(status, fg=colour, bold=True)}: "
+        f"{_counted(result['operations'], 'operation')}, "
+        f"{_size(result['transfer_bytes'])} transferred, {_span(result['duration_ms'] or 0)}"
+    )
 
 
-def _object(text: str, option: str) -> dict[str, Any]:
-    try:
-        value = json.loads(Path(text[1:]).read_bytes() if text.startswith("@") else text)
-    except ValueError as error:
-        raise click.UsageError(f"{option}: this is not JSON ({error}).") from error
-    if not isinstance(value, dict):
-        raise click.UsageError(f"{option}: a JSON object is needed.")
-    return value
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def _value(text: str) -> Any:
-    """A value given on the command line: JSON where it is JSON, otherwise the text."""
-    if text.startswith("@"):
-        return Path(text[1:]).read_text(encoding="utf-8")
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+def _span(milliseconds: float) -> str:
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
+    return f"{milliseconds / 1000:.1f} s"
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    return f"{size_bytes / 1000:.1f} kB" if size_bytes < 10**6 else f"{size_bytes / 10**6:.1f} MB"

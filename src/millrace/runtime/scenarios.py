@@ -459,7 +459,7 @@ class Scenarios:
         version = await self.text(id, by=by, which=which)
         program = await self._executions.programs.version(by.team_id, version.id)
         given = None if bundles is None else [dict(bundle) for bundle in bundles]
-        _check_start(program, given)
+        check_start(program, given)
         execution_id, _ = await self._executions.start(
             program, inputs=checked_inputs(program.scenario, inputs or {}), bundles=given
         )
@@ -567,7 +567,12 @@ def checked_inputs(scenario: Scenario, given: Mapping[str, Any]) -> dict[str, An
     return values
 
 
-def _check_start(program: Program, bundles: list[dict[str, Any]] | None) -> None:
+def check_start(program: Program, bundles: list[dict[str, Any]] | None) -> None:
+    """See that a scenario can be started by hand.
+
+    Raises:
+        RequestInvalid: it is empty, or starts with something that only arrives.
+    """
     if not program.scenario.flow:
         raise RequestInvalid("The scenario is empty. Add a module first.")
     first = program.operators[0] if program.operators else None

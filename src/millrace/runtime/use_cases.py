@@ -52,6 +52,7 @@ class UseCases:
         absolute: timedelta = timedelta(hours=12),
     ) -> None:
         self.address = address
+        self.named = named
         catalog, clock = services.catalog, services.clock
         uses = Uses(ScenarioRows(database))
         self.activity = Activity(database, clock=clock)
