@@ -50,11 +50,11 @@ class Run:
         } | given
         return await self._answer(spec.function, self._call(connection, **given), spec.is_blocking)
 
-    async def function(self, app, name, connection, *, is_blocking=False):
+    async def function(self, app, name, connection):
         """Run a function that is no module, such as the test of a connection."""
         found = self.catalog.app(app)
         assert found is not None
-        return await self._answer(found.function(name), self._call(connection), is_blocking)
+        return await self._answer(found.function(name), self._call(connection), False)
 
     def _call(
         self,

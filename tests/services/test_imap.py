@@ -323,7 +323,7 @@ async def test_a_server_that_announces_a_huge_message_is_not_believed(run):
 
 
 async def test_the_test_of_a_connection_signs_in(mailbox, run):
-    await run.function("email", "mailbox.check", mailbox.connection, is_blocking=True)
+    await run.function("email", "mailbox.check", mailbox.connection)
     wrong = {**mailbox.connection, "password": "wrong"}
     with pytest.raises(InvalidAccessTokenError):
-        await run.function("email", "mailbox.check", wrong, is_blocking=True)
+        await run.function("email", "mailbox.check", wrong)

@@ -86,6 +86,23 @@ async def test_a_picture_travels_with_the_page_that_shows_it(smtp, run):
     assert [part["Content-ID"] for part in message.iter_parts()] == [None, "<logo>"]
 
 
+async def test_texts_and_pictures_become_a_page(smtp, run):
+    connection, inbox = await smtp()
+    logo = run.files.keep(b"\x89PNG", name="logo.png", media_type="image/png")
+    contents = [
+        {"text": "Hello <Ada>,\nhow are you?", "image": {}},
+        {"text": "See:", "image": {"data": logo, "filename": "our.png", "width": 40}},
+    ]
+    await run("email:send", connection, to=["bob@example.com"], contents=contents)
+    page, picture = parsed(inbox.envelopes[0]).iter_parts()
+    assert page.get_content().splitlines() == [
+        "<div>Hello &lt;Ada&gt;,<br>how are you?</div>",
+        "<div>See:</div>",
+        '<div><img src="cid:picture-1" alt="" width="40"></div>',
+    ]
+    assert (picture["Content-ID"], picture.get_filename()) == ("<picture-1>", "our.png")
+
+
 @pytest.mark.parametrize(
     ("content_type", "kind", "content"),
     [("text", "text/plain", "T\r\n"), ("html", "text/html", "H\r\n")],

@@ -11,6 +11,7 @@ from typing import Any
 
 from millrace.appkit import Binary, Call
 from millrace.apps.email.addresses import Mailbox, mailboxes, single_line
+from millrace.apps.email.blocks import page_of
 from millrace.errors import BundleValidationError, DataError
 
 MAX_ATTACHMENTS_BYTES = 50 * 1024 * 1024
@@ -87,8 +88,9 @@ def compose(call: Call, *, needs_recipient: bool = True) -> Composed:
         message["X-Priority"], message["Importance"] = _PRIORITIES[given["priority"]]
     for header in given.get("headers") or ():
         _add_header(message, header)
-    _fill(message, given)
-    _attach(message, call, given.get("attachments") or ())
+    page, pictures = page_of(given.get("contents") or ())
+    _fill(message, {**given, "html": given.get("html") or page} if page else given)
+    _attach(message, call, [*pictures, *(given.get("attachments") or ())])
 
     seen = {box.address: box for box in [*to, *cc, *bcc]}
     return Composed(message, envelope, list(seen.values()))

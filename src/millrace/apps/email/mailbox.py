@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -245,10 +246,15 @@ def iterate_attachments(call: Call) -> Answer:
     ]
 
 
-def check(call: Call) -> Answer:
-    """Sign in and out again: the test of a connection."""
-    with session(call, imap_server(call.connection)):
-        return {}
+async def check(call: Call) -> Answer:
+    """Sign in and out again: the test of a connection, which nobody runs in a thread for us."""
+
+    def sign_in() -> None:
+        with session(call, imap_server(call.connection)):
+            pass
+
+    await asyncio.to_thread(sign_in)
+    return {}
 
 
 def _bundle(call: Call, stored: Stored, folder: str) -> dict[str, Any]:
