@@ -3,170 +3,136 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import signal
+import logging
+import socket
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from millrace.settings import Settings, read_settings
+from millrace.errors import SettingsInvalid
 
-GRACE_SECONDS = 3.0
-"""How long requests that are under way may take when the process is to end."""
+if TYPE_CHECKING:
+    from millrace.settings import Settings
 
-PRACTICE_PORTS = (1, 2, 3)
-"""The demo's shop, SMTP and IMAP listen this much above the port, so that they stay the same."""
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+"""Connections that wait while the process is busy or still starting."""
+
+STOP_SECONDS = 10
+"""How long requests under way may take when the process is asked to stop."""
 
 
-@click.command(short_help="Start Millrace: pages, API, webhooks, schedules.")
-@click.option("--data", type=click.Path(path_type=Path), help="The folder with all that is kept.")
-@click.option("--host", help="The address to listen on; 127.0.0.1 unless you say otherwise.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on.")
-@click.option("--demo", is_flag=True, help="With a practice service and scenarios that use it.")
+@click.command()
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
+@click.option("--host", help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0: any free one.")
+@click.option("--demo", is_flag=True, help="Start a practice shop and mail server, with scenarios.")
 def serve(data: Path | None, host: str | None, port: int | None, demo: bool) -> None:
     """Start Millrace: pages, API, webhooks, schedules and executions in one process.
 
-    The first start makes the data folder with the database and the master key, and prints a link
-    that signs the owner in once.
+    At the first start it makes the data folder and prints a link that signs the owner in.
     """
     from millrace.log import configure
+    from millrace.settings import read_settings
 
     settings = read_settings(data=data, host=host, port=port)
     configure(level=settings.log.level, format=settings.log.format)
-    with _runner() as runner:
-        runner.run(_serve(settings, with_demo=demo))
+    # Bound before anything slow is imported: whoever calls meanwhile waits instead of failing.
+    listening = _listen(settings.host, settings.port)
+    if settings.port == 0:
+        settings = read_settings(data=data, host=host, port=listening.getsockname()[1])
+    with listening:
+        _loop().run(_serve(settings, listening, is_demo=demo))
 
 
-def _runner() -> asyncio.Runner:
+async def _serve(settings: Settings, listening: socket.socket, *, is_demo: bool) -> None:
+    import uvicorn
+
+    from millrace.api.app import App
+    from millrace.cli.opening import open_runtime
+
+    practice, allow = None, ()
+    if is_demo:
+        practice, allow = await _practice()
+    runtime = await open_runtime(settings, allow=allow)
+    try:
+        is_first = await runtime.users.owner() is None
+        owner = await runtime.users.ensure_owner()
+        await runtime.start()
+        app = App(runtime, settings)
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        click.echo(f"Millrace listens on {settings.address}")
+        # The owner of a fresh installation must get in; later `millrace owner-link` does it.
+        if is_first:
+            secret = await runtime.users.create_sign_in_link(by=owner)
+            click.echo(f"Sign in (once, within 15 minutes): {link(settings, secret)}")
+        if practice is not None:
+            await _seed(runtime, owner, practice)
+        warming = asyncio.create_task(asyncio.to_thread(app.warm_up))
+        await serving
+        await asyncio.gather(warming, return_exceptions=True)
+    finally:
+        await runtime.close()
+        if practice is not None:
+            await practice.close()
+
+
+def link(settings: Settings, secret: str) -> str:
+    """The address that signs its holder in."""
+    return f"{settings.address}/sign-in?token={secret}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise SettingsInvalid(
+            f"{host}:{port} cannot be listened on: {error.strerror}. Choose another --port."
+        ) from error
+    listening.setblocking(False)
+    return listening
+
+
+def _loop() -> asyncio.Runner:
+    """A runner on uvloop where there is one: its loop answers about a third faster."""
     try:
         import uvloop
-    except ImportError:  # not on Windows
+    except ImportError:  # Windows
         return asyncio.Runner()
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-async def _serve(settings: Settings, *, with_demo: bool) -> None:
-    from millrace.api.app import App
-    from millrace.cli.building import build_runtime
+async def _practice() -> tuple[Any, tuple[tuple[str, int | None], ...]]:
+    """The practice service, and what modules must be allowed to call for it."""
+    from millrace.practice import start
 
-    loopback = [("127.0.0.1/32", None)] if with_demo else []
-    runtime = await build_runtime(settings, allow=loopback)
-    practice = None
-    try:
-        is_new = await runtime.users.owner() is None
-        owner = await runtime.users.ensure_owner()
-        lines = []
-        if with_demo:
-            practice, lines = await _start_demo(runtime, owner, settings)
-        await runtime.start()
-        server = await _Server.listen(App(runtime, settings), settings)
-        address = settings.public_url.rstrip("/") or server.address
-        runtime.address = address
-        if is_new:
-            secret = await runtime.users.create_sign_in_link(by=owner)
-            address += f"/sign-in?token={secret}"
-            lines.append(
-                "The link signs you in once, within 15 minutes. Another: millrace owner-link"
-            )
-        click.echo("\n".join([f"Millrace runs at {address}", *lines]))
-        # What was made so far lives as long as the process: the collector need not look at it.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
-        await _stop_signal()
-        await server.close()
-    finally:
-        if practice is not None:
-            await practice.stop()
-        await runtime.close()
+    practice = await start()
+    ports = (practice.port, practice.smtp_port, practice.imap_port)
+    return practice, tuple((f"{practice.host}/32", port) for port in ports)
 
 
-async def _start_demo(runtime: Any, owner: Any, settings: Settings) -> tuple[Any, list[str]]:
-    """The practice service, and what the demo makes of it."""
-    from millrace import practice
-    from millrace.practice.demo import SAMPLE_ORDER, seed
+async def _seed(runtime: Any, owner: Any, practice: Any) -> None:
+    from millrace.practice.demo import seed
 
-    web, smtp, imap = (settings.port + offset for offset in PRACTICE_PORTS)
-    service = await practice.start(port=web, smtp_port=smtp, imap_port=imap)
-    demo = await seed(runtime, owner, service)
-    lines = [f"The practice shop is at {service.url}"]
+    demo = await seed(runtime, owner, practice)
+    click.echo(f"The practice shop is at {practice.url}")
     if demo.webhook_address:
-        order = f"-H 'content-type: application/json' -d '{SAMPLE_ORDER}'"
-        lines.append(f"Try: curl {order} {demo.webhook_address}")
-    return service, lines
-
-
-async def _stop_signal() -> None:
-    """Wait until somebody wants the process to end."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
-
-
-class _Server:
-    """uvicorn's HTTP protocol on a socket of ours; signals and start-up are the command's."""
-
-    def __init__(self, config: Any, state: Any, server: asyncio.Server) -> None:
-        self._config = config
-        self._state = state
-        self._server = server
-        host, port = server.sockets[0].getsockname()[:2]
-        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-    @classmethod
-    async def listen(cls, app: Any, settings: Settings) -> _Server:
-        """Listen where the settings say.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        import uvicorn
-        from uvicorn.server import ServerState
-
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            proxy_headers=False,
-            server_header=False,
-        )
-        config.load()
-        state = ServerState()
-        loop = asyncio.get_running_loop()
-
-        def protocol() -> asyncio.Protocol:
-            return config.http_protocol_class(config=config, server_state=state, app_state={})
-
-        server = await loop.create_server(protocol, settings.host, settings.port, backlog=2048)
-        # uvicorn's own server writes this header anew each second; here it is done the same way.
-        state.default_headers = _date()
-        self = cls(config, state, server)
-        self._clock = asyncio.create_task(self._tick())
-        return self
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(1)
-            self._state.default_headers = _date()
-
-    async def close(self) -> None:
-        """Take no new connections; let requests end for a moment, then cut them off."""
-        self._clock.cancel()
-        self._server.close()
-        for connection in list(self._state.connections):
-            connection.shutdown()
-        if self._state.tasks:
-            await asyncio.wait(list(self._state.tasks), timeout=GRACE_SECONDS)
-        for connection in list(self._state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-
-
-def _date() -> list[tuple[bytes, bytes]]:
-    from email.utils import formatdate
-
-    return [(b"date", formatdate(usegmt=True).encode())]
+        click.echo(f"Send orders to {demo.webhook_address}")
