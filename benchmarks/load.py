@@ -92,9 +92,7 @@ async def load(
     run = Run(requests=requests, seconds=seconds, connections=connections, rate=0)
     loop = asyncio.get_running_loop()
     for _ in range(connections):
-        await loop.create_connection(
-            lambda: Connection(request, run), target.hostname, target.port
-        )
+        await loop.create_connection(lambda: Connection(request, run), target.hostname, target.port)
     await run.done
     took = time.perf_counter() - run.begun
     latencies = sorted(run.latencies)

@@ -55,6 +55,8 @@ class EmbeddedQueue:
         self._wakened = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._is_stored = True
+        """Something may wait in the store alone, so room that becomes free is worth a claim."""
         self.skip: set[str] = set()
         """Scenarios that may not begin anything now."""
 
@@ -90,6 +92,7 @@ class EmbeddedQueue:
 
     def wake(self) -> None:
         """See `Queue.wake`."""
+        self._is_stored = True
         self._wakened.set()
 
     async def start(self) -> None:
@@ -119,12 +122,15 @@ class EmbeddedQueue:
         task = asyncio.create_task(self._carry_out(event, is_resumed))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        # The next of a lane becomes due when this one has ended.
+        if event.lane is not None:
+            task.add_done_callback(lambda _: self.wake())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if self._ready:
             self._start_ready()
-        else:
+        elif self._is_stored:
             self._wakened.set()
 
     async def _carry_out(self, event: EventRow, is_resumed: bool) -> None:
@@ -168,6 +174,7 @@ class EmbeddedQueue:
                 if len(events) == room:
                     await asyncio.sleep(0)
                     continue
+                self._is_stored = False
             await self._sleep()
 
     async def _sleep(self) -> None:

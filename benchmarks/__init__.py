@@ -1,0 +1,1 @@
+"""Every figure that Millrace claims, and the command that takes it."""
