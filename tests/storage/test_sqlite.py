@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +109,17 @@ async def test_a_reader_cannot_write(store: SqliteStore) -> None:
 def test_the_shard_of_a_lane_never_changes() -> None:
     assert [shard_of(lane) for lane in ("", "a", "scenario-1", "ü")] == [0, 67, 250, 213]
     assert rows.event(lane="a").shard == 67
+
+
+async def test_a_closed_store_leaves_nothing_to_complain_about(
+    tmp_path: Path, migrated: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "millrace.db"
+    shutil.copyfile(migrated, path)
+    store = SqliteStore.open(path)
+    await Executions(store).page(rows.TEAM)
+    await Executions(store).forget(rows.TEAM, before_id="f")
+    await store.close()
+    del store
+    gc.collect()
+    assert [record.message for record in caplog.records if record.name.startswith("sql")] == []

@@ -42,14 +42,21 @@ class Database(Protocol):
 def core(connection: sqlite3.Connection) -> Connection:
     """A SQLAlchemy connection on top of a SQLite connection whose transactions are ours.
 
-    It is never closed or given back: SQLAlchemy would end the transaction that it takes for its
-    own.
+    SQLAlchemy must neither begin nor end one: it gets a connection that commits by itself, and
+    does not roll back when it lets go of it. Still it ends what is open when it first meets a
+    connection, so that has to happen before anything is written.
     """
     from sqlalchemy import create_engine
     from sqlalchemy.pool import StaticPool
 
-    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: connection,
+        poolclass=StaticPool,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
+    )
+    return engine.connect()
 
 
 def translated(function: Callable[[Connection], T], connection: Connection) -> T:

@@ -295,10 +295,15 @@ class Records(Protocol):
 class Store(Database, Protocol):
     """The inbox, the journal and what belongs to them. The promises: at the top of this file."""
 
-    epoch: int
-    """Given by `claim` and `recover` to the events they hand out; larger after every start."""
+    @property
+    def epoch(self) -> int:
+        """Given by `claim` and `recover` to what they hand out; larger after every start."""
+        ...
 
-    records: Records
+    @property
+    def records(self) -> Records:
+        """Data-store records, for reading in the middle of an execution."""
+        ...
 
     def accept(self, event: NewEvent) -> Future[None]:
         """Put an event into the inbox. Done: whoever sent it may be told "accepted"."""
