@@ -1,5 +1,6 @@
 """The HTTP client against a service that behaves badly in every way it can."""
 
+import asyncio
 import gzip
 import zlib
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from millrace.appkit.http import CookieJar, retry_after
+from millrace.appkit.guard import Guard
+from millrace.appkit.http import CookieJar, HttpClient, retry_after
 from millrace.errors import (
     BundleValidationError,
     ConnectionFailure,
@@ -214,7 +216,11 @@ async def test_a_packed_body_counts_as_what_it_unpacks_to(service, http, answers
 
 @pytest.mark.parametrize(
     ("encoding", "content"),
-    [("gzip", gzip.compress(b"hello" * 99)[:-12]), ("gzip", b"plain text"), ("br", b"\x0b\x02")],
+    [
+        ("gzip", gzip.compress(b"hello" * 99, mtime=0)[:-12]),
+        ("gzip", b"plain text"),
+        ("br", b"\x0b\x02"),
+    ],
 )
 async def test_a_damaged_packing_is_a_failure(encoding, content, service, http, answers):
     service.answers = [answers(200, content, headers=[("Content-Encoding", encoding)])]
@@ -307,6 +313,60 @@ async def test_a_wait_longer_than_the_time_left_gives_the_answer_as_it_is(
 
     assert (await http.request("GET", service.url, retries=3, timeout_seconds=40)).status == 429
     assert waited == []
+
+
+async def test_an_unreachable_service_is_asked_again_and_then_said_to_be(service, http, waited):
+    await service.stop()
+
+    with pytest.raises(ConnectionFailure, match="refuses connections"):
+        await http.request("POST", service.url, retries=2)
+
+    assert waited == [1.0, 2.0]
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_opened_again(service, http, answers):
+    service.answers = [answers(200, b"1"), "reset", answers(200, b"2")]
+
+    first = await http.request("GET", service.url)
+    second = await http.request("GET", service.url)
+
+    assert (first.text, second.text, len(service.received)) == ("1", "2", 3)
+
+
+async def test_what_may_have_arrived_is_not_sent_again_by_itself(service, http, answers):
+    service.answers = [answers(200, b"1"), "reset", answers(200, b"2")]
+    await http.request("GET", service.url)
+
+    with pytest.raises(ConnectionFailure) as failed:
+        await http.request("POST", service.url)
+
+    assert failed.value.detail == {"sent": True}
+    assert len(service.received) == 2
+
+
+async def test_an_address_with_ipv6_is_called_with_its_brackets(answers):
+    heads = []
+
+    async def serve(reader, writer):
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answers(200, b"six"))
+        await writer.drain()
+        writer.close()
+
+    try:
+        server = await asyncio.start_server(serve, "::1", 0)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    port = server.sockets[0].getsockname()[1]
+    client = HttpClient(guard=Guard(allow=[("::1/128", port)]))
+
+    response = await client.bind().request("GET", f"http://[::1]:{port}/")
+    await client.aclose()
+    server.close()
+    await server.wait_closed()
+
+    assert response.text == "six"
+    assert f"Host: [::1]:{port}".encode() in heads[0]
 
 
 async def test_retries_end(service, http, answers, waited):

@@ -317,24 +317,25 @@ class BoundHttp:
         attempt = 0
         while True:
             response: HttpResponse | None = None
+            unsent: ConnectionFailure | None = None
             try:
                 response = await self._follow(plan, target)
             except ConnectionFailure as error:
-                is_unsent = isinstance(error.detail, dict) and error.detail.get("sent") is False
-                if attempt >= retries or not is_unsent:
+                if not (isinstance(error.detail, dict) and error.detail.get("sent") is False):
                     raise
-            if response is not None and (
-                response.status not in RETRIED_STATUSES or attempt >= retries
-            ):
+                unsent = error
+            is_final = attempt >= retries
+            if response is not None and (is_final or response.status not in RETRIED_STATUSES):
                 return response
             asked = response and retry_after(
                 response.headers.get("retry-after"), self._client.clock.now()
             )
-            wait = asked.total_seconds() if asked else float(2**attempt)
-            if wait > left:
+            wait = float(2**attempt) if asked is None else asked.total_seconds()
+            if is_final or wait > left:
                 if response is not None:
                     return response
-                raise ConnectionFailure(f"{target.host} cannot be reached", detail={"sent": False})
+                if unsent is not None:
+                    raise unsent
             left -= wait
             attempt += 1
             await self._client.sleep(wait)
@@ -360,14 +361,17 @@ class BoundHttp:
                     header_list=incoming.headers,
                     url=str(target),
                 )
-                if response.status == 401 and signer is not None and not is_renewed:
-                    is_renewed = True
-                    if await signer.renew():
-                        continue
                 location = response.headers.get("location")
-                if not (plan.follows and response.status in _REDIRECTS and location):
+                is_redirect = plan.follows and response.status in _REDIRECTS and location
+                if not is_redirect:
                     await self._read(plan, incoming, response, method, target)
+            if not is_redirect:
+                if response.status != 401 or signer is None or is_renewed:
                     return response
+                is_renewed = True
+                if not await signer.renew():
+                    return response
+                continue
             hops += 1
             if hops > MOST_REDIRECTS:
                 raise DataError(f"{target.host} redirects more than {MOST_REDIRECTS} times")
