@@ -73,7 +73,7 @@ def token(data: Path | None, name: str, scopes: tuple[str, ...], days: int | Non
 @asynccontextmanager
 async def _users(settings: Settings) -> AsyncIterator[Users]:
     """The people of the installation; it is made when there is none yet."""
-    from millrace.cli.opening import DATABASE, open_runtime
+    from millrace.cli.building import DATABASE, build_runtime
     from millrace.clock import SystemClock
     from millrace.runtime.activity import Activity
     from millrace.runtime.users import Users
@@ -81,7 +81,7 @@ async def _users(settings: Settings) -> AsyncIterator[Users]:
 
     path = settings.data / DATABASE
     if not path.exists():
-        runtime = await open_runtime(settings)
+        runtime = await build_runtime(settings)
         try:
             await runtime.users.ensure_owner()
         finally:

@@ -71,7 +71,7 @@ def try_(
     from millrace.api.values import plain
     from millrace.appkit.guard import Guard
     from millrace.appkit.trial import record_case, try_module
-    from millrace.cli.opening import allowed
+    from millrace.cli.building import allowed
     from millrace.settings import read_settings
 
     catalog, wanted = _catalog((name,))

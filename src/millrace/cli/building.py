@@ -6,10 +6,15 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from millrace.errors import SettingsInvalid
 from millrace.settings import Settings
 
 if TYPE_CHECKING:
+    from millrace.appkit.catalog import Catalog
     from millrace.runtime.wire import Runtime
+
+DATABASE = "millrace.db"
+"""The file in the data folder; `wire` says so."""
 
 
 async def build_runtime(
@@ -21,7 +26,6 @@ async def build_runtime(
         settings: All of them.
         allow: Private networks that modules may call besides those of the settings.
     """
-    from millrace.appkit.catalog import load_catalog
     from millrace.appkit.guard import Guard
     from millrace.engine import Limits
     from millrace.runtime.wire import build
@@ -32,8 +36,8 @@ async def build_runtime(
     return await build(
         settings.data,
         master=None if key is None else read_master(key.reveal()),
-        catalog=load_catalog(*settings.apps),
-        guard=Guard(allow=[*map(network, settings.egress.allow), *allow]),
+        catalog=the_catalog(settings),
+        guard=Guard(allow=[*allowed(settings), *allow]),
         limits=Limits(
             operations=limits.operations or None,
             transfer_bytes=limits.transfer_bytes or None,
@@ -46,13 +50,43 @@ async def build_runtime(
     )
 
 
+def the_catalog(settings: Settings) -> Catalog:
+    """The apps of this installation.
+
+    Raises:
+        ManifestInvalid: a folder of the settings holds no app, or two apps have the same name.
+    """
+    from millrace.appkit.catalog import load_catalog
+
+    return load_catalog(*settings.apps)
+
+
+def allowed(settings: Settings) -> list[tuple[str, int | None]]:
+    """The private networks that modules may call.
+
+    Raises:
+        SettingsInvalid: one is no network.
+    """
+    return [network(text) for text in settings.egress.allow]
+
+
 def network(text: str) -> tuple[str, int | None]:
-    """A network as the settings name it.
+    """A network as people name it.
 
     ``10.1.0.0/16``, or with one port ``127.0.0.1/32:8025``; an IPv6 network with a port stands in
     brackets.
+
+    Raises:
+        SettingsInvalid: it is no network.
     """
+    from ipaddress import ip_network
+
     found, colon, port = text.rpartition(":")
-    if colon and port.isdigit() and (":" not in found or found.endswith("]")):
-        return found.strip("[]"), int(port)
-    return text.strip("[]"), None
+    if not (colon and port.isdigit() and (":" not in found or found.endswith("]"))):
+        found, port = text, ""
+    found = found.strip("[]")
+    try:
+        ip_network(found, strict=False)
+    except ValueError as error:
+        raise SettingsInvalid(f"{text} is no network to allow: {error}") from error
+    return found, int(port) if port else None

@@ -53,7 +53,7 @@ def doctor(data: Path | None) -> int:
 
 def checks(settings: Settings) -> Iterator[Line]:
     """Everything that is looked at, one after the other."""
-    from millrace.cli.opening import allowed, the_catalog
+    from millrace.cli.building import allowed, the_catalog
 
     yield from _folder(settings.data)
     yield from _database(settings.data)
@@ -96,7 +96,7 @@ def _folder(data: Path) -> Iterator[Line]:
 
 
 def _database(data: Path) -> Iterator[Line]:
-    from millrace.cli.opening import DATABASE
+    from millrace.cli.building import DATABASE
     from millrace.storage.migrations import HEAD, is_current
 
     path = data / DATABASE

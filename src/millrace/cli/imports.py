@@ -46,7 +46,7 @@ def import_(file: Path, report: bool, convert: bool, data: Path | None) -> None:
 
 def _read(settings: Settings, content: bytes) -> tuple[object, object]:
     """The scenario and the report on it."""
-    from millrace.cli.opening import the_catalog
+    from millrace.cli.building import the_catalog
     from millrace.runtime.checking import known_modules
     from millrace.scenario.formats import read_scenario
     from millrace.scenario.formats.make_report import compatibility
@@ -58,9 +58,9 @@ def _read(settings: Settings, content: bytes) -> tuple[object, object]:
 
 
 async def _import(settings: Settings, content: bytes, name: str) -> Imported:
-    from millrace.cli.opening import open_runtime
+    from millrace.cli.building import build_runtime
 
-    runtime = await open_runtime(settings)
+    runtime = await build_runtime(settings)
     try:
         by = await runtime.users.ensure_owner()
         imported = await runtime.scenarios.import_(content, by=by)

@@ -8,12 +8,15 @@ import json
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from millrace.cli.given import json_of, pair_of, values_of
 from millrace.errors import ManifestInvalid, RequestInvalid
+
+if TYPE_CHECKING:
+    from millrace.settings import Settings
 
 MOST_LINES = 60
 """Operations shown one by one; of the others only the sums by module."""
@@ -41,25 +44,29 @@ MOST_LINES = 60
     type=click.Path(file_okay=False, path_type=Path),
     help="Run in this data folder and keep the execution there; otherwise nothing is kept.",
 )
+@click.option("--allow", multiple=True, metavar="NETWORK", help="A private network to allow.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", is_flag=True, help="Print the summary alone.")
 def run(
     file: Path,
     inputs: tuple[str, ...],
     given_bundles: tuple[str, ...],
     connections: tuple[str, ...],
     data: Path | None,
+    allow: tuple[str, ...],
     as_json: bool,
+    quiet: bool,
 ) -> int:
     """Run the scenario in FILE once and say what every module did.
 
-    The exit code is 1 when the execution failed. Private addresses are refused unless
-    MILLRACE_EGRESS__ALLOW names them.
+    The exit code is 1 when the execution failed. Private addresses are refused unless --allow or
+    MILLRACE_EGRESS__ALLOW names them. Where the scenario starts with a webhook, the inputs are what
+    it receives.
     """
     from millrace.log import configure
     from millrace.settings import read_settings
 
-    settings = read_settings(data=data)
-    configure(level="error", format=settings.log.format)
+    configure(level="error", format=read_settings().log.format)
     bundles: list[Any] | None = None
     for one in given_bundles:
         found = json_of(one)
@@ -67,21 +74,20 @@ def run(
     if bundles is not None and not all(isinstance(bundle, dict) for bundle in bundles):
         raise click.BadParameter("a bundle is a JSON object", param_hint="--bundle")
     fields = {name: _fields(value) for name, value in map(pair_of, connections)}
+    is_temporary = data is None
     with contextlib.ExitStack() as stack:
         if data is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millrace-")))
-        else:
-            folder = data
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millrace-")))
         result = asyncio.run(
             _run(
-                settings,
-                folder,
+                read_settings(data=data),
                 file.read_bytes(),
                 inputs=values_of(inputs),
                 bundles=bundles,
                 connections=fields,
-                is_temporary=data is None,
-                is_quiet=as_json,
+                allow=allow,
+                is_temporary=is_temporary,
+                is_quiet=as_json or quiet,
                 name=file.stem,
             )
         )
@@ -93,25 +99,25 @@ def run(
 
 
 async def _run(
-    settings: Any,
-    folder: Path,
+    settings: Settings,
     content: bytes,
     *,
     inputs: dict[str, Any],
     bundles: list[dict[str, Any]] | None,
     connections: dict[str, dict[str, Any]],
+    allow: tuple[str, ...],
     is_temporary: bool,
     is_quiet: bool,
     name: str,
 ) -> dict[str, Any]:
     from millrace.api.values import plain
-    from millrace.cli.opening import open_runtime
+    from millrace.cli.building import build_runtime, network
     from millrace.runtime.program import Program
-    from millrace.runtime.scenarios import check_start, checked_inputs
+    from millrace.runtime.scenarios import check_start, checked_inputs, starts_with_an_event
     from millrace.scenario.formats import read_scenario
     from millrace.scenario.problems import invalid
 
-    runtime = await open_runtime(settings, data=folder)
+    runtime = await build_runtime(settings, allow=[network(text) for text in allow])
     try:
         by = await runtime.users.ensure_owner()
         scenario = read_scenario(content, known=runtime.checker.known())
@@ -125,6 +131,8 @@ async def _run(
         saved = await runtime.scenarios.import_(content, by=by, name=scenario.name or name)
         version = await runtime.scenarios.text(saved.scenario.id, by=by)
         program: Program = await runtime.programs.version(by.team_id, version.id)
+        if bundles is None and inputs and starts_with_an_event(program):
+            bundles, inputs = [inputs], {}
         check_start(program, bundles)
         given = checked_inputs(program.scenario, inputs)
         await runtime.start(is_scheduling=False)

@@ -567,6 +567,13 @@ def checked_inputs(scenario: Scenario, given: Mapping[str, Any]) -> dict[str, An
     return values
 
 
+def starts_with_an_event(program: Program) -> bool:
+    """Whether the scenario begins with something that arrives and cannot be asked for."""
+    first = program.plan.first
+    traits = None if first is None else first.traits
+    return traits is not None and traits.kind == "instant-trigger"
+
+
 def check_start(program: Program, bundles: list[dict[str, Any]] | None) -> None:
     """See that a scenario can be started by hand.
 
@@ -575,8 +582,7 @@ def check_start(program: Program, bundles: list[dict[str, Any]] | None) -> None:
     """
     if not program.scenario.flow:
         raise RequestInvalid("The scenario is empty. Add a module first.")
-    first = program.operators[0] if program.operators else None
-    if bundles is None and first is not None and first.kind == "instant-trigger":
+    if bundles is None and starts_with_an_event(program):
         raise RequestInvalid(
             "This scenario starts with what a webhook receives. Give bundles to start it with, "
             "or activate it and send a request."

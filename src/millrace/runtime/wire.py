@@ -145,7 +145,7 @@ async def build(
     carrier = Executions(services, programs, Incomplete(store), limits=limits)
     queue = EmbeddedQueue(store, clock, carrier.carry_out, concurrency=executions)
     carrier.queue = queue
-    schedules = Schedules(scenarios, store, clock=clock, programs=programs, executions=executions)
+    schedules = Schedules(scenarios, store, clock=clock, programs=programs, executions=carrier)
     return Runtime(
         named=named,
         address=address,
