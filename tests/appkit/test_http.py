@@ -9,7 +9,8 @@ from email.utils import format_datetime
 import pytest
 
 from millrace.appkit.guard import Guard
-from millrace.appkit.http import CookieJar, HttpClient, retry_after
+from millrace.appkit.http import CookieJar, HttpClient
+from millrace.appkit.messages import retry_after
 from millrace.errors import (
     BundleValidationError,
     ConnectionFailure,

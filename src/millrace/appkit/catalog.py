@@ -7,6 +7,7 @@ empty one.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -317,7 +318,9 @@ def _importable(app: App) -> str:
     """The package name of an app, made importable when its folder is not on the path."""
     if app.package:
         return app.package
-    package = f"_millrace_app_{app.name.replace('-', '_')}"
+    # Two folders may hold apps of one name, one after the other: the folder is part of the name.
+    place = hashlib.sha256(str(app.folder).encode()).hexdigest()[:12]
+    package = f"_millrace_app_{app.name.replace('-', '_')}_{place}"
     if package not in sys.modules:
         spec = importlib.util.spec_from_file_location(
             package,

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from millrace.appkit.http import joined_headers
 from millrace.appkit.manifest import Exchange
+from millrace.appkit.messages import joined_headers
 from millrace.appkit.transport import Headers, Incoming, Outgoing
 from millrace.errors import ManifestInvalid
 

@@ -19,12 +19,20 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from millrace.appkit import body
 from millrace.appkit.call import Files
 from millrace.appkit.guard import Guard
+from millrace.appkit.messages import (
+    checked_headers,
+    checked_url,
+    joined_headers,
+    origin_of,
+    parse_url,
+    retry_after,
+    with_query,
+)
 from millrace.appkit.text import charset_of, decode_text, json_loads
 from millrace.appkit.transport import (
     PLAIN_TLS,
@@ -56,15 +64,6 @@ RETRIED_STATUSES = frozenset({429, 503})
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _METHOD = re.compile(r"[A-Z]{1,20}")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
-_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9.])?|[0-9a-f:.]+")
-_RESERVED = frozenset(
-    {
-        *("connection", "content-length", "expect", "host", "http2-settings", "keep-alive"),
-        *("te", "trailer", "transfer-encoding", "upgrade", "via", "forwarded"),
-    }
-)
 _CREDENTIAL = re.compile(r"auth|cookie|token|key|secret|password|signature", re.IGNORECASE)
 _TEXT_TYPE = re.compile(
     r"text/.*|application/(.*\+)?(json|xml|yaml|javascript|x-javascript|x-ndjson|x-yaml"
@@ -234,7 +233,7 @@ class BoundHttp:
         if not _METHOD.fullmatch(method):
             raise BundleValidationError(f"{method[:20]!r} is not an HTTP method")
         target = parse_url(url, query)
-        sent_headers = _checked_headers(headers)
+        sent_headers = checked_headers(headers)
         payload = self._payload(sent_headers, json, form, multipart, content)
         seconds = min(max(timeout_seconds, 0.001), LONGEST_SECONDS)
         plan = _Plan(
@@ -342,12 +341,12 @@ class BoundHttp:
 
     async def _follow(self, plan: _Plan, target: Any) -> HttpResponse:
         """One request and the redirects it leads to."""
-        origin = _origin(target)
+        origin = origin_of(target)
         method, payload, headers = plan.method, plan.payload, plan.headers
         is_renewed = False
         hops = 0
         while True:
-            is_same = _origin(target) == origin
+            is_same = origin_of(target) == origin
             signer = plan.signer
             if signer is not None and hops:
                 is_downgraded = origin[0] == "https" and target.scheme == "http"
@@ -376,7 +375,7 @@ class BoundHttp:
             if hops > MOST_REDIRECTS:
                 raise DataError(f"{target.host} redirects more than {MOST_REDIRECTS} times")
             try:
-                target = _checked_url(target.join(location))
+                target = checked_url(target.join(location))
             except InvalidConfigurationError:
                 raise
             except Exception as error:
@@ -385,7 +384,7 @@ class BoundHttp:
                 method = "GET" if method != "HEAD" else "HEAD"
                 payload = b""
                 headers = [pair for pair in headers if not pair[0].lower().startswith("content-")]
-            if _origin(target) != origin:
+            if origin_of(target) != origin:
                 headers = [pair for pair in headers if not _CREDENTIAL.search(pair[0])]
 
     async def _outgoing(
@@ -407,7 +406,7 @@ class BoundHttp:
             names = {name.lower() for name, _ in added}
             sent = [pair for pair in sent if pair[0].lower() not in names] + added
             if query:
-                url = _with_query(target, query)
+                url = with_query(target, query)
         return Outgoing(
             method=method,
             url=url,
@@ -473,94 +472,6 @@ class _Plan:
     seconds: float
     as_file: AsFile
     file_name: str | None
-
-
-def parse_url(url: str, query: Mapping[str, Any] | Sequence[tuple[str, Any]] = ()) -> Any:
-    """An address that may be asked, as an ``httpx2.URL``.
-
-    Raises:
-        InvalidConfigurationError: another scheme, a user name in it, no host, or no address at all.
-    """
-    import httpx2
-
-    text = str(url).strip()
-    if not text:
-        raise InvalidConfigurationError("the address is empty")
-    try:
-        parsed = httpx2.URL(text)
-    except (httpx2.InvalidURL, ValueError, UnicodeError) as error:
-        raise InvalidConfigurationError("the address is not a URL that can be called") from error
-    parsed = _checked_url(parsed)
-    pairs = body.pairs_of(query)
-    return _with_query(parsed, pairs) if pairs else parsed
-
-
-def _checked_url(url: Any) -> Any:
-    if url.scheme not in ("http", "https"):
-        raise InvalidConfigurationError("the address must begin with http:// or https://")
-    if url.userinfo:
-        raise InvalidConfigurationError(
-            "the address holds a user name or password; use a connection for it"
-        )
-    host = url.raw_host.decode("ascii")
-    if not _HOST.fullmatch(host) or ".." in host or not 0 < (url.port or 443) < 65536:
-        raise InvalidConfigurationError("the address names no host that can be called")
-    return url.copy_with(fragment=None) if url.fragment else url
-
-
-def _with_query(url: Any, pairs: Sequence[tuple[str, str]]) -> Any:
-    added = body.encoded_query(list(pairs))
-    known = url.query.decode("ascii")
-    return url.copy_with(query=(f"{known}&{added}" if known else added).encode("ascii"))
-
-
-def _origin(url: Any) -> tuple[str, str, int]:
-    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
-
-
-def _checked_headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> Headers:
-    checked: Headers = []
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-        shown = str(name).strip()
-        if not _HEADER_NAME.fullmatch(shown):
-            raise BundleValidationError("the name of a header holds a character it may not hold")
-        low = shown.lower()
-        if low in _RESERVED or low.startswith(("proxy-", "x-forwarded-")):
-            raise BundleValidationError(f"the header {shown} may not be set; it is set for you")
-        text = ("" if value is None else str(value)).strip(" \t")
-        if not _HEADER_VALUE.fullmatch(text):
-            raise BundleValidationError(f"the header {shown} holds a line break")
-        checked.append((shown, text))
-    return checked
-
-
-def joined_headers(headers: Headers) -> dict[str, str]:
-    """Lower-case names; repeated ones joined with ", ", cookies with a line break."""
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        low = name.lower()
-        if low in joined:
-            joined[low] += ("\n" if low == "set-cookie" else ", ") + value
-        else:
-            joined[low] = value
-    return joined
-
-
-def retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """How long a service asks to wait: seconds, or the time until a date; None when it does not."""
-    from email.utils import parsedate_to_datetime
-
-    if not value:
-        return None
-    text = value.strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
-        return timedelta(seconds=float(text))
-    try:
-        when = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(when - now, timedelta())
 
 
 def _looks_like_text(content: bytearray) -> bool:

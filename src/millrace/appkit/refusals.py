@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from millrace.appkit.http import retry_after
+from millrace.appkit.messages import retry_after
 from millrace.errors import (
     ConnectionFailure,
     DataError,
