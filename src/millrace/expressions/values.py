@@ -1,7 +1,7 @@
 """What a value in a bundle can be.
 
-``Value`` is plain data: None, bool, int, float, str, bytes, an aware ``datetime``, a list of values, a
-dict from text to values, or a ``Binary``. Nothing else ever travels in a bundle.
+``Value`` is plain data: None, bool, int, float, str, bytes, an aware ``datetime``, a list of values,
+a dict from text to values, or a ``Binary``. Nothing else ever travels in a bundle.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 Value = Any
-"""None | bool | int | float | str | bytes | datetime | list[Value] | dict[str, Value] | Binary."""
+"""None, bool, int, float, str, bytes, datetime, list[Value], dict[str, Value], Binary."""
 
 
 class Binary:

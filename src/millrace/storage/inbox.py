@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from millrace.errors import NotFound
 from millrace.storage.database import Database
@@ -71,14 +71,31 @@ class Inbox:
         Raises:
             NotFound: it is not there, or being carried out.
         """
-        statement = events.delete().where(
-            of_team(events, team_id),
-            events.c.id == event_id,
-            events.c.origin_id == origin_id,
-            # In a lane its leaving would have to wake the next one.
-            events.c.state.in_(("waiting", "held")),
-            events.c.lane.is_(None) | (events.c.state == "held"),
-        )
-        gone = await self._database.write(lambda connection: connection.execute(statement).rowcount)
-        if gone == 0:
-            raise NotFound("This event does not wait here any more, or is being carried out.")
+        is_it = of_team(events, team_id) & (events.c.id == event_id)
+        is_free = (events.c.origin_id == origin_id) & events.c.state.in_(("waiting", "held"))
+
+        def write(connection: Connection) -> None:
+            found = connection.execute(
+                select(events.c.lane, events.c.arrival).where(is_it, is_free)
+            ).first()
+            if found is None:
+                raise NotFound("This event does not wait here any more, or is being carried out.")
+            if found.lane is not None:
+                # It was the head of its lane: the next one must not wait for it for ever.
+                behind = select(func.min(events.c.arrival)).where(
+                    of_team(events, team_id),
+                    events.c.lane == found.lane,
+                    events.c.arrival > found.arrival,
+                )
+                connection.execute(
+                    update(events)
+                    .where(
+                        of_team(events, team_id),
+                        events.c.arrival == behind.scalar_subquery(),
+                        events.c.state == "queued",
+                    )
+                    .values(state="parked")
+                )
+            connection.execute(events.delete().where(is_it))
+
+        await self._database.write(write)

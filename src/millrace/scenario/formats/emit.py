@@ -21,7 +21,11 @@ _PLAIN = re.compile(
     r"| (?=[^\s:#])|:(?=[A-Za-z0-9_-]))*\Z"
 )
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_BLOCK = re.compile("[^\n\t\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_BLOCK = re.compile(
+    "[^\n\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+"""Characters that a block scalar cannot hold; U+2028 and U+2029 end a line in YAML."""
+
 _NEVER_INLINE = frozenset({"flow"})
 _COMPACT = frozenset({"make"})
 """Keys whose value is for machines: one line, whatever its length."""
