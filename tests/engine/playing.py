@@ -97,6 +97,7 @@ class Played:
         self.waits: list[timedelta] = []
         self.keys: list[str] = []
         self.finish: Finish | None = None
+        self.start = Start(at=NOON)
 
     @property
     def status(self) -> str:
@@ -236,7 +237,8 @@ def play(
     played, now, told = Played(), NOON, 0
     limits, answers = limits or Limits(), {"agg": aggregate, **(answers or {})}
     run = Interpreter(plan, execution_id=execution_id, limits=limits, names=names)
-    todo = run.begin(start or Start(at=now))
+    played.start = start or played.start
+    todo = run.begin(played.start)
     played.commands += todo
     while True:
         for command in todo:
@@ -252,7 +254,7 @@ def play(
         now += step
         if told == cancel_after:
             event: Event = Cancelled(now)
-            todo = []
+            todo = [c for c in (command, *todo) if isinstance(c, (Commit, Rollback))]
         else:
             streams = by_command or {}
             event = _do(command, answers, streams, played, now, is_kept=is_kept, commits=commits)
@@ -261,6 +263,9 @@ def play(
         played.history.append((event, answer))
         played.commands += answer
         todo += answer
+        if run.is_stopping:
+            # What was asked side by side with the operation that ended all is not begun any more.
+            todo = [c for c in todo if isinstance(c, Finish | Note) or c.call in run.pending]
         told += 1
         if told == freeze_after and not run.is_over:
             frozen = msgspec.msgpack.decode(msgspec.msgpack.encode(freeze(run)))

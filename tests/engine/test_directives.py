@@ -407,3 +407,11 @@ flow:
       - {flow: [{id: 4, module: "test:action"}]}
 """
     assert play(scenario, {"2": fail()}).log == ["2", "4"]
+
+
+@pytest.mark.parametrize("directive", ["throw", "retry"])
+def test_what_a_router_gives_up_is_not_given_to_it_again(directive):
+    played = play(ROUTER % ('{id: e, module: "flow:' + directive + '"}'), X_FAILS)
+    assert len(played.kept) == 1
+    assert played.values("3") == ["1y", "2x", "2y"]
+    assert played.values("4") == [1, 2]

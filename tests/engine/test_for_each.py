@@ -106,8 +106,7 @@ def test_a_directive_that_stops_stops_all_items(directive, concurrency):
         'parameters: {v: "{{loop.value}}"}, on_error: [{id: e, module: "flow:' + directive + '"}]}',
     )
     played = play(scenario, {**ABC, "2": fail()})
-    # What was asked before the first failed is under way; nothing is asked after it.
-    assert played.log == ["1", *["2"] * concurrency]
+    assert played.log == ["1", "2"]
     assert played.status == ("success" if directive == "commit" else "error")
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from millrace.engine.commands import RetryPolicy
 from millrace.engine.defaults import TABLE
 from millrace.engine.events import Failure
-from millrace.engine.failing import fail_further_out, keep
+from millrace.engine.failing import give_up, keep
 from millrace.engine.node import Node
 from millrace.engine.strand import Strand
 from millrace.errors import BundleValidationError, ModuleError
@@ -100,7 +100,7 @@ def retry(run: Any, strand: Strand, node: Node) -> Node | None:
         return None
     failure, request = handler.failure, handler.request
     if request.attempt > times:
-        return fail_further_out(run, strand, handler.node, failure, request)
+        return give_up(run, strand, handler, failure)
     # Beyond the sixtieth power every wait is the longest one, and a float may overflow.
     seconds = wait * backoff ** min(request.attempt - 1, 60)
     seconds = max(seconds, failure.retry_after_seconds or 0)
@@ -125,7 +125,7 @@ def throw(run: Any, strand: Strand, node: Node) -> Node | None:
     if handler is None:
         return run.fail(strand, node, failure, call=call)
     failure = run.note_failure(node, call, failure)
-    return fail_further_out(run, strand, handler.node, failure, handler.request)
+    return give_up(run, strand, handler, failure)
 
 
 def _number(

@@ -40,15 +40,21 @@ def fail(run: Any, strand: Strand, node: Node, failure: Failure, request: Reques
         return _fail_by_default(run, strand, node, failure, request)
     if node.has_handler and _admits(run, strand, node, node, failure):
         return _handle(run, strand, node, node, failure, request, base=len(strand.stack))
-    return fail_further_out(run, strand, node, failure, request)
+    return _fail_further_out(run, strand, node, failure, request, below=len(strand.stack))
 
 
-def fail_further_out(
-    run: Any, strand: Strand, node: Node, failure: Failure, request: Request
+def give_up(run: Any, strand: Strand, handler: HandlerFrame, failure: Failure) -> Node | None:
+    """An error route has been left that will not handle the failure: ask those around it."""
+    return _fail_further_out(
+        run, strand, handler.node, failure, handler.request, below=handler.base
+    )
+
+
+def _fail_further_out(
+    run: Any, strand: Strand, node: Node, failure: Failure, request: Request, *, below: int
 ) -> Node | None:
-    """A module failed whose own error route will not have it, or has given it up."""
     stack = strand.stack
-    for depth in range(len(stack) - 1, -1, -1):
+    for depth in range(below - 1, -1, -1):
         frame = stack[depth]
         if isinstance(frame, HandlerFrame):
             break
