@@ -11,12 +11,9 @@ import msgspec
 
 from millrace.appkit.auth import hosts_of
 from millrace.appkit.call import Call
-from millrace.appkit.catalog import Catalog
-from millrace.appkit.http import CookieJar, HttpClient
 from millrace.appkit.manifest import ConnectionManifest
 from millrace.appkit.render import holds, render, render_url
 from millrace.appkit.run import prepare_parameters
-from millrace.clock import Clock
 from millrace.engine.traits import ModuleTraits
 from millrace.errors import (
     BundleValidationError,
@@ -33,7 +30,7 @@ from millrace.runtime.actor import Actor
 from millrace.runtime.journal import encode, milliseconds
 from millrace.runtime.named import Named
 from millrace.runtime.resources import OpenConnection, TeamResources, connection_context
-from millrace.runtime.services import CallContext, TeamVault
+from millrace.runtime.services import CallContext, Services
 from millrace.runtime.uses import Uses
 from millrace.storage.connections import ConnectionRow
 
@@ -69,21 +66,15 @@ class Connections:
         named: Named,
         *,
         resources: TeamResources,
-        catalog: Catalog,
-        clock: Clock,
-        http: HttpClient,
-        dialer: Any,
-        vault: TeamVault,
+        services: Services,
         activity: Activity,
         uses: Uses,
     ) -> None:
         self._resources = resources
         self._rows = named.connections
-        self._catalog = catalog
-        self._clock = clock
-        self._http = http
-        self._dialer = dialer
-        self._vault = vault
+        self._services = services
+        self._catalog = services.catalog
+        self._clock = services.clock
         self._activity = activity
         self._uses = uses
 
@@ -247,14 +238,17 @@ class Connections:
         if test is None:
             return ""
         names: dict[str, Any] = {"connection": dict(opened.fields)}
-        http = self._http.bind(signer=opened.signer)
+        context = CallContext(
+            self._services, files=self._services.vault.files(row.team_id), zone=UTC, execution_id=""
+        )
+        http = context.bind(opened.signer)
         if test.call:
             app = self._catalog.app(row.app)
             if app is None:
                 raise NotFound(f"The app {row.app} is not installed.")
             call = Call(
                 parameters={},
-                context=self._context(row.team_id, http),
+                context=context,
                 now=self._clock.now(),
                 connection=opened.fields,
                 http=http,
@@ -282,18 +276,6 @@ class Connections:
                 )
         return str(render(test.label, names) or "") if test.label else ""
 
-    def _context(self, team_id: str, http: Any) -> CallContext:
-        import logging
-
-        return CallContext(
-            files=self._vault.files(team_id),
-            dialer=self._dialer,
-            http=http,
-            zone=UTC,
-            log=logging.LoggerAdapter(logging.getLogger("millrace.module"), {}),
-            cookies=CookieJar(),
-        )
-
     def _manifest(self, app: str, type: str) -> ConnectionManifest:
         try:
             return self._catalog.connection(type, app=app)
@@ -307,7 +289,9 @@ class Connections:
             raise Conflict(f"There is a connection called {name!r} already.")
 
     def _seal(self, team_id: str, id: str, fields: Mapping[str, Any]) -> bytes:
-        return self._vault.sealer(team_id).seal(encode(dict(fields)), connection_context(id))
+        return self._services.vault.sealer(team_id).seal(
+            encode(dict(fields)), connection_context(id)
+        )
 
     def _view(self, row: ConnectionRow) -> ConnectionView:
         shown: dict[str, Any] = {}

@@ -85,11 +85,7 @@ class UseCases:
         self.connections = Connections(
             named,
             resources=resources,
-            catalog=catalog,
-            clock=clock,
-            http=services.http,
-            dialer=services.dialer,
-            vault=services.vault,
+            services=services,
             activity=self.activity,
             uses=uses,
         )

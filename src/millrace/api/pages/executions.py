@@ -172,4 +172,5 @@ def _operation(operation: Operation) -> Html:
             class_="body",
         ),
         class_="step bad" if error else "step",
+        open=bool(error),
     )
