@@ -342,6 +342,7 @@ class Executions:
         end = Finish(
             event_id=append.event_id,
             epoch=append.epoch,
+            is_in_lane=job.event.lane is not None,
             execution=append.execution,
             segments=append.segments,
             writes=append.writes,

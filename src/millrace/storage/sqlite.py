@@ -87,13 +87,17 @@ class SqliteStore:
         """See `Store.accept`."""
         if event.state == "running" and event.lane is not None:
             raise ValueError("An event in a lane is claimed, never accepted as running.")
-        return self._writer.put([(self._accept, self._accept.pick(event))])
+        steps = [(self._accept, self._accept.pick(event))]
+        if event.state == "running":
+            return self._writer.put(steps, begins=(event.id, event.epoch))
+        return self._writer.put(steps)
 
     def append(self, append: Append) -> Future[None]:
         """See `Store.append`."""
         steps = self._steps(append)
-        steps.append((self._holds, (append.event_id, append.epoch)))
-        return self._writer.put(steps)
+        lease = (append.event_id, append.epoch)
+        steps.append((self._holds, lease))
+        return self._writer.put(steps, holds=lease)
 
     def park(self, append: Append, until: Requeue) -> Future[None]:
         """See `Store.park`."""
@@ -104,12 +108,14 @@ class SqliteStore:
     def finish(self, finish: Finish) -> Future[None]:
         """See `Store.finish`."""
         steps = self._steps(finish)
-        if finish.requeue is None:
-            steps.append((self._promote, (finish.event_id,)))
-            steps.append((self._leave, (finish.event_id, finish.epoch)))
-        else:
+        if finish.requeue is not None:
             steps.append(self._requeued(finish, finish.requeue))
-        return self._writer.put(steps)
+            return self._writer.put(steps)
+        lease = (finish.event_id, finish.epoch)
+        if finish.is_in_lane:
+            steps.append((self._promote, (finish.event_id,)))
+        steps.append((self._leave, lease))
+        return self._writer.put(steps, ends=lease)
 
     def _requeued(self, append: Append, until: Requeue) -> Step:
         parameters = (

@@ -245,6 +245,9 @@ class Append(msgspec.Struct, kw_only=True):
 class Finish(Append, kw_only=True):
     """The end of an execution: the event leaves the inbox in the same transaction."""
 
+    is_in_lane: bool = True
+    """False spares the look for the next event of the lane."""
+
     requeue: Requeue | None = None
     """Instead of leaving, the event waits again for a new execution: the cycle was rolled back."""
 
