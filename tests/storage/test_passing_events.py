@@ -1,4 +1,4 @@
-"""An event that comes and goes within one commit leaves no trace in the inbox, and loses nothing."""
+"""An event that comes and goes within one commit is never in the inbox, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -185,6 +185,8 @@ class Driver:
         self.last_append: asyncio.Future[None] | None = None
         self.is_written = False
         self.since_checkpoint = 0
+        self.resumed_at = 0
+        """Operations that had been done before this process took the execution over."""
         self.is_owed = False
         """An effect has been made whose answer is not on its way to the disk yet."""
         self.is_settled = False
@@ -739,6 +741,7 @@ class Driver:
         for segment in segments:
             for record in read_records(segment, self.sealer):
                 self._replay(record)
+        self.resumed_at = self.run_.operations
         self.send_responses()
         return self.run_.waiting()
 
