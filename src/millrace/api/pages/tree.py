@@ -22,7 +22,8 @@ _OPEN_ITEMS = 12
 
 def tree(value: Any) -> Html:
     """The whole tree."""
-    return div(_inside(value, 0) if _is_container(value) else _leaf(value), class_="tree")
+    is_foldable = _is_container(value) and len(value) > 0
+    return div(_inside(value, 0) if is_foldable else _leaf(value), class_="tree")
 
 
 def bundles(value: Any) -> Html:
@@ -44,8 +45,6 @@ def _inside(value: Any, depth: int) -> Html:
         pairs = list(value.items())
     else:
         pairs = [(str(number), one) for number, one in enumerate(value, 1)]
-    if not pairs:
-        return span("empty", class_="none")
     shown = [_branch(str(key), one, depth) for key, one in pairs[:MOST_ITEMS]]
     return html(shown, _rest(len(pairs) - MOST_ITEMS))
 
