@@ -76,7 +76,7 @@ class Shapes:
                     parameters["stop_if_empty"] = True
                 module["parameters"] = parameters
             case "flow:router" | "flow:if":
-                ways = [
+                ways: list[dict[str, Any]] = [
                     {"flow": self.flow(depth - 1, [*sources, id], value)}
                     for _ in range(self.number(1, 3))
                 ]
