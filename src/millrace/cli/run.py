@@ -137,7 +137,7 @@ async def _run(
         given = checked_inputs(program.scenario, inputs)
         await runtime.start(is_scheduling=False)
         progress = Progress(
-            {node.id: node.module.module for node in program.plan.nodes}, is_quiet=is_quiet
+            {module.id: module.module for module in program.scenario.modules()}, is_quiet=is_quiet
         )
         watching = asyncio.create_task(progress.watch(runtime.live.subscribe(by.team_id)))
         await asyncio.sleep(0)  # So that it listens before anything happens.
