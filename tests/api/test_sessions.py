@@ -5,8 +5,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.datastructures import Headers
 
 from millrace.api.app import App
+from millrace.api.policy import check_same_site
+from millrace.errors import NotAllowed
 from millrace.settings import read_settings
 
 
@@ -114,3 +117,16 @@ async def test_a_token_is_shown_once(owner: Any) -> None:
     assert listed.json()[0]["name"] == "ci"
     gone = await owner.ask("DELETE", f"/api/v1/tokens/{made['token']['id']}")
     assert gone.status_code == 204
+
+
+def test_a_form_of_our_own_pages_comes_with_origin_null_and_is_taken() -> None:
+    # What Chromium sends for a form on a page with `Referrer-Policy: no-referrer`.
+    headers = Headers({"sec-fetch-site": "same-origin", "origin": "null", "host": "127.0.0.1:8080"})
+    check_same_site(headers, "http://127.0.0.1:8080")
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+def test_a_form_of_another_site_is_refused_whatever_its_origin_says(site: str) -> None:
+    headers = Headers({"sec-fetch-site": site, "origin": "http://127.0.0.1:8080"})
+    with pytest.raises(NotAllowed):
+        check_same_site(headers, "http://127.0.0.1:8080")
