@@ -155,6 +155,11 @@ class HttpClient:
         """The client as one call may use it."""
         return BoundHttp(self, files=files, signer=signer, cookies=cookies)
 
+    def warm_up(self) -> None:
+        """Import what the first request needs: a second of work that nobody should wait for."""
+        import httpcore2  # noqa: F401
+        import httpx2  # noqa: F401
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self.transport.aclose()

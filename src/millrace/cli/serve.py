@@ -107,6 +107,7 @@ async def _serve(settings: Settings, listening: socket.socket, *, with_demo: boo
             )
         click.echo("\n".join([f"Millrace runs at {address}", *lines]))
         await asyncio.to_thread(app.warm_up)
+        await asyncio.to_thread(runtime.services.http.warm_up)
         # What was made so far lives as long as the process: the collector need not look at it.
         gc.collect()
         gc.freeze()
