@@ -20,25 +20,17 @@ Rules that everything here keeps:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-
-import msgspec
 
 from millrace.engine import failing
 from millrace.engine.commands import (
     CallModule,
     Command,
-    Commit,
     Finish,
-    KeepIncomplete,
-    Note,
-    Rollback,
     WaitUntil,
     Yield,
 )
-from millrace.engine.defaults import default_of
 from millrace.engine.events import (
     Cancelled,
     CommitFailed,
@@ -52,15 +44,13 @@ from millrace.engine.events import (
     RolledBack,
     TimeReached,
 )
-from millrace.engine.frames import FlushFrame, ForEachFrame, SourceFrame, forget, item_bundle
-from millrace.engine.limits import Limits
+from millrace.engine.execution import Execution, Start
+from millrace.engine.frames import FlushFrame, ForEachFrame, SourceFrame, item_bundle
 from millrace.engine.node import PARKED, Node, Way
 from millrace.engine.pending import Pending, Request
-from millrace.engine.plan import Plan
 from millrace.engine.strand import Strand
 from millrace.errors import ModuleError
 from millrace.expressions import Scope
-from millrace.expressions.values import Binary
 
 NOTES_BEFORE_YIELD = 256
 """Operations the engine does by itself before it lets the driver write them down."""
@@ -68,102 +58,15 @@ NOTES_BEFORE_YIELD = 256
 STEPS_BEFORE_YIELD = 5_000
 """Bundles that may be filtered away in one go before others get a turn."""
 
-NO_LIMITS = Limits()
 
-
-class Start(msgspec.Struct, kw_only=True):
-    """How an execution begins."""
-
-    at: datetime
-    trigger: str | None = None
-    """The module that fired; None: the first one."""
-
-    bundles: list[dict[str, Any]] | None = None
-    """What an instant trigger received. None: the first module is called."""
-
-    cycles: int | None = None
-    """Instead of the scenario's setting; "run once" says 1."""
-
-    inputs: dict[str, Any] = {}
-    counters: dict[str, int] = {}
-    """Counters that outlive executions, by module (see Commit.counters)."""
-
-    resumption: dict[str, Any] | None = None
-    """From KeepIncomplete: go on at a failed module instead of at the beginning."""
-
-    transfer_bytes: int = 0
-    """Size of `bundles`, when it counts."""
-
-
-class Interpreter:
-    """One execution of a plan.
-
-    Args:
-        plan: The compiled scenario.
-        execution_id: Seeds `random` and `uuid`, and begins every idempotency key.
-        limits: What the execution may use.
-        names: What expressions can read besides bundles: ``scenarioName``, ``var`` …
-        read_bytes: Gives the content of a file to text functions.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        *,
-        execution_id: str,
-        limits: Limits = NO_LIMITS,
-        names: Mapping[str, Any] | None = None,
-        read_bytes: Callable[[Binary], bytes] | None = None,
-    ) -> None:
-        self.plan = plan
-        self.execution_id = execution_id
-        self.limits = limits
-        self.settings = plan.scenario.settings
-        self.names: dict[str, Any] = {"executionId": execution_id, **(names or {})}
-        self.read_bytes = read_bytes
-        self.pending: dict[int, Pending] = {}
-        self.strands: dict[int, Strand] = {}
-        self.calls = 0
-        self.strand_ids = 0
-        self.started_at: datetime
-        self.start: Start
-        self.cycle = 0
-        self.cycles = 1
-        self.operations = 0
-        self.transfer_bytes = 0
-        self.status = "success"
-        self.failure: Failure | None = None
-        self.is_counted = False
-        self.switches_off = False
-        self.is_over = False
-        self.is_stopping = False
-        """An end has been decided; answers that still come are of no interest."""
-        self.variables: dict[str, dict[str, Any]] = {"roundtrip": {}, "execution": {}}
-        self.counters: dict[str, dict[str, int]] = {"run": {}, "execution": {}, "scenario": {}}
-        self.by_module: list[int] = [0] * len(plan.nodes)
-        self.links: dict[str, list[int]] = {}
-        self.found_nothing = False
-        """The polling trigger's last answer was empty: further cycles would be, too."""
-        self.outputs: dict[str, Any] | None = None
-        self.counted_files: set[str] = set()
-        self.at: datetime
-        """When the last event was."""
-        self.idle_seconds = 0.0
-        """Time in which there was nothing to do but wait."""
-        self.looks = 0
-        """Evaluations that belong to no operation; each has its own chance."""
-        self._out: list[Command] = []
-        self._last_operation = float("inf") if limits.operations is None else limits.operations
-        self._is_limited = limits.seconds is not None or limits.transfer_bytes is not None
-        self._deadline: datetime | None = None
-        self._spawning: ForEachFrame | None = None
-        self._repeated: tuple[Node, Request] | None = None
+class Interpreter(Execution):
+    """One execution of a plan, moved by events. See `Execution` for what it is made with."""
 
     # -- told from outside ---------------------------------------------------------------------
 
     def begin(self, start: Start) -> list[Command]:
         """Start; answers the first commands."""
-        self._out = []
+        self.out = []
         self.at = self.started_at = start.at
         self.set_deadline()
         self.start = start
@@ -175,7 +78,7 @@ class Interpreter:
             inputs = inputs or start.resumption.get("inputs", {})
         self.names["var"] = {**self.names.get("var", {}), "input": inputs}
         self._begin_cycle()
-        return self._out
+        return self.out
 
     def tell(self, event: Event) -> list[Command]:
         """Take an event; answers what is to be done next.
@@ -184,7 +87,7 @@ class Interpreter:
             ValueError: nothing was asked under that number; the driver or the journal is wrong.
         """
         out: list[Command] = []
-        self._out = out
+        self.out = out
         before, self.at = self.at, event.at
         if isinstance(event, ModuleAnswered):  # the usual case, and the one that must be quick
             pending = self.pending.pop(event.call, None)
@@ -192,7 +95,7 @@ class Interpreter:
                 self._answered(event, pending, self.strands[pending.strand])
                 return out
         elif isinstance(event, Cancelled):
-            self._interrupt(event.message, status="stopped")
+            self.interrupt(event.message, status="stopped")
             return out
         else:
             pending = self.pending.pop(event.call, None)
@@ -260,33 +163,8 @@ class Interpreter:
             self._walk(strand, node)
 
     def _end_cycle(self) -> None:
-        if self._give_outputs():
-            self._commit("cycle")
-
-    def _give_outputs(self) -> bool:
-        """Evaluate what the caller gets; False when that failed and the cycle is rolled back."""
-        if not self.plan.outputs:
-            return True
-        strand = self.strands[min(self.strands)]
-        self.set_entropy(strand)
-        name = ""
-        try:
-            outputs = {}
-            for name, evaluate in self.plan.outputs.items():
-                outputs[name] = evaluate(strand.scope)
-        except ModuleError as error:
-            failure = Failure.of(error)
-            message = f"outputs, {name}: {failure.message}"
-            self.stop(msgspec.structs.replace(failure, message=message))
-            return False
-        self.outputs = outputs
-        return True
-
-    def _commit(self, then: str) -> None:
-        # A copy: the command may be carried out when counting has gone on.
-        command = Commit(self.next_call(), self.cycle, dict(self.counters["scenario"]))
-        self.pending[command.call] = Pending(-1, -1, command, then)
-        self._out.append(command)
+        if self.give_outputs():
+            self.commit("cycle")
 
     def _committed(self, event: Committed, pending: Pending) -> None:
         first = self.plan.first
@@ -301,7 +179,7 @@ class Interpreter:
         if not again:
             self._finish()
         elif (message := self._overtime(event.at)) is not None:
-            self._end_with(Failure("ExecutionInterruptedError", message), status="warning")
+            self.end_with(Failure("ExecutionInterruptedError", message), status="warning")
             self._finish()
         else:
             self._begin_cycle()
@@ -314,7 +192,7 @@ class Interpreter:
         for index, count in enumerate(self.by_module):
             if count:
                 by_module[nodes[index].id] = by_module.get(nodes[index].id, 0) + count
-        self._out.append(
+        self.out.append(
             Finish(
                 self.status,
                 self.failure,
@@ -333,8 +211,8 @@ class Interpreter:
 
     def _walk(self, strand: Strand, node: Node | None) -> None:
         """Enter nodes and unwind frames until the strand waits or is done."""
-        stack, out, steps = strand.stack, self._out, 0
-        last_operation = self._last_operation
+        stack, out, steps = strand.stack, self.out, 0
+        last_operation = self.last_operation
         while node is not PARKED:
             steps += 1
             if steps > STEPS_BEFORE_YIELD or len(out) >= NOTES_BEFORE_YIELD:
@@ -358,14 +236,14 @@ class Interpreter:
                     node = where
                     continue
             if self.operations >= last_operation and node.is_operation:
-                self._use_up_operations()
+                self.use_up_operations()
                 return
             node = node.enter(self, strand, node)
 
     def enter(self, strand: Strand, node: Node) -> Node | None:
         """Enter a node whose filter has been asked."""
-        if self.operations >= self._last_operation and node.is_operation:
-            return self._use_up_operations()
+        if self.operations >= self.last_operation and node.is_operation:
+            return self.use_up_operations()
         return node.enter(self, strand, node)
 
     def _gate(self, strand: Strand, node: Node) -> Node | None:
@@ -412,7 +290,7 @@ class Interpreter:
         self.strands.pop(strand.id, None)
         loop.running -= 1
         # The parent is walked on only when it waits for us, not while it is spawning.
-        if strand.parent.stack and strand.parent.stack[-1] is loop and self._spawning is not loop:
+        if strand.parent.stack and strand.parent.stack[-1] is loop and self.spawning is not loop:
             self._walk(strand.parent, None)
 
     def spawn(self, parent: Strand, loop: ForEachFrame, position: int) -> None:
@@ -427,149 +305,15 @@ class Interpreter:
             read_bytes=self.read_bytes,
         )
         child = self._new_strand(scope, parent=parent, for_each=loop, item=position)
-        outer, self._spawning = self._spawning, loop
+        outer, self.spawning = self.spawning, loop
         self._walk(child, loop.node.first)
-        self._spawning = outer
+        self.spawning = outer
 
     def _new_strand(self, scope: Scope, **of: Any) -> Strand:
         strand = Strand(id=self.strand_ids, scope=scope, **of)
         self.strands[self.strand_ids] = strand
         self.strand_ids += 1
         return strand
-
-    # -- asking (called by nodes and frames) -----------------------------------------------------
-
-    def next_call(self) -> int:
-        """The next call number."""
-        self.calls += 1
-        return self.calls
-
-    def begin_operation(self, strand: Strand) -> int:
-        """Number a new operation and let its expressions see its own time and chance."""
-        call = self.calls = self.calls + 1
-        strand.scope.begin(now=self.at, entropy=f"{self.execution_id}.{call}", warnings=[])
-        return call
-
-    def set_entropy(self, strand: Strand) -> None:
-        """Prepare for expressions that belong to no operation (filters, merges, gathering)."""
-        look = self.looks = self.looks + 1
-        strand.scope.begin(now=self.at, entropy=f"{self.execution_id}:{look}", warnings=None)
-
-    def note(
-        self, strand: Strand, node: Node, call: int, given: Any, made: list[dict[str, Any]] | None
-    ) -> None:
-        """Record an operation that the engine did itself."""
-        self.operations += 1
-        self.by_module[node.index] += 1
-        self._out.append(Note(call, node.id, given, made))
-
-    def note_failure(self, node: Node, call: int, failure: Failure) -> Failure:
-        """Record an operation that failed before it was begun; it is not counted."""
-        failure = failing.located(failure, node)
-        self._out.append(Note(call, node.id, None, None, failure))
-        return failure
-
-    def ask(
-        self, strand: Strand, node: Node, parameters: dict[str, Any], *, call: int
-    ) -> Node | None:
-        """Ask for an app's module to be called with one bundle's parameters."""
-        self.operations += 1
-        self.by_module[node.index] += 1
-        scope = strand.scope
-        # An operation's seed and its idempotency key are the same text.
-        key, attempt = scope.entropy, 1
-        if self._repeated is not None:
-            key, attempt = self._identity(node, call)
-        warnings = scope.warnings or None
-        command = CallModule(call, node.index, node.id, parameters, [], key, 0, attempt, warnings)
-        self.pending[call] = Pending(strand.id, node.index, command)
-        self._out.append(command)
-        return PARKED
-
-    def _identity(self, node: Node, call: int) -> tuple[str, int]:
-        """The idempotency key of an operation that begins, and which attempt it is."""
-        repeated = self._repeated
-        if repeated is not None and repeated[0] is node:
-            return repeated[1].key, repeated[1].attempt
-        return f"{self.execution_id}.{call}", 1
-
-    def ask_page(self, strand: Strand, frame: SourceFrame, *, attempt: int = 1) -> Node | None:
-        """Ask for the next page of a stream; it belongs to the same operation."""
-        node, call = frame.node, self.next_call()
-        parameters, key = frame.request or ({}, "")
-        page = frame.delivered + len(frame.items)
-        command = CallModule(call, node.index, node.id, parameters, [], key, page, attempt)
-        self.pending[call] = Pending(strand.id, node.index, command, "page")
-        self._out.append(command)
-        return PARKED
-
-    def aggregate(
-        self,
-        strand: Strand,
-        node: Node,
-        bundles: list[dict[str, Any]],
-        *,
-        is_counted: bool,
-        request: Request | None = None,
-    ) -> Node | None:
-        """Ask an aggregator to speak for one group. Several groups are one operation.
-
-        Args:
-            strand: Where its FlushFrame lies on top.
-            node: The aggregator.
-            bundles: What was gathered.
-            is_counted: False from the second group on.
-            request: What is repeated, when this is a repetition.
-        """
-        if is_counted and self.operations >= self._last_operation:
-            return self._use_up_operations()
-        forget(strand, node.hides)
-        call = self.begin_operation(strand)
-        try:
-            parameters = node.static(strand.scope)
-        except ModuleError as error:
-            return self.fail(strand, node, Failure.of(error), call=call, gathered=bundles)
-        if is_counted:
-            self.operations += 1
-            self.by_module[node.index] += 1
-        key, attempt = f"{self.execution_id}.{call}", 1
-        if request is not None:
-            key, attempt = request.key, request.attempt
-        command = CallModule(call, node.index, node.id, parameters, bundles, key, 0, attempt)
-        self.pending[call] = Pending(strand.id, node.index, command)
-        self._out.append(command)
-        return PARKED
-
-    def wait(
-        self, strand: Strand, node: Node, call: int, span: timedelta, parameters: dict[str, Any]
-    ) -> Node | None:
-        """Let time pass, then go on behind the node with an empty bundle."""
-        self.note(strand, node, call, parameters, [{}])
-        return self._wait_until(strand, node, self.at + span, None)
-
-    def ask_to_keep(
-        self, strand: Strand, node: Node, command: KeepIncomplete, *, then: str
-    ) -> None:
-        """Ask for a failed bundle to be kept; `then` may be "stop"."""
-        self.pending[command.call] = Pending(strand.id, node.index, command, then)
-        self._out.append(command)
-
-    def try_again(
-        self, strand: Strand, node: Node, span: timedelta, request: Request
-    ) -> Node | None:
-        """Let time pass, then ask a failed module for the same again."""
-        again = msgspec.structs.replace(request, attempt=request.attempt + 1)
-        return self._wait_until(strand, node, self.at + span, again)
-
-    def _wait_until(
-        self, strand: Strand, node: Node, at: datetime, request: Request | None
-    ) -> Node | None:
-        command = WaitUntil(self.next_call(), node.id, at)
-        self.pending[command.call] = Pending(
-            strand.id, node.index, command, "again" if request else "", request
-        )
-        self._out.append(command)
-        return PARKED
 
     def repeat(self, strand: Strand, node: Node, request: Request) -> Node | None:
         """Ask for an operation once more: the same effect, so the key of its first attempt.
@@ -582,7 +326,7 @@ class Interpreter:
             return self.ask_page(strand, top, attempt=request.attempt)
         if request.gathered is not None:
             return self.aggregate(strand, node, request.gathered, is_counted=True, request=request)
-        self._repeated = (node, request)
+        self.repeated = (node, request)
         try:
             if request.is_filter:
                 where = self._pass_again(strand, node)
@@ -590,12 +334,12 @@ class Interpreter:
                     return where
             if request.parameters is None:
                 return self.enter(strand, node)
-            if self.operations >= self._last_operation:
-                return self._use_up_operations()
+            if self.operations >= self.last_operation:
+                return self.use_up_operations()
             call = self.begin_operation(strand)
             return self.ask(strand, node, request.parameters, call=call)
         finally:
-            self._repeated = None
+            self.repeated = None
 
     def _pass_again(self, strand: Strand, node: Node) -> Node | None:
         if node.way is not None:
@@ -606,53 +350,6 @@ class Interpreter:
                 call = self.begin_operation(strand)
                 return self.fail(strand, node, Failure.of(error), call=call, is_filter=True)
         return node if node.condition is None else self._gate(strand, node)
-
-    def take(
-        self, strand: Strand, node: Node, bundles: list[dict[str, Any]], *, has_more: bool = False
-    ) -> Node | None:
-        """What an operation gave, or a substitute for it, wherever it is waited for."""
-        top = strand.stack[-1] if strand.stack else None
-        if isinstance(top, FlushFrame) and top.node is node:
-            top.collect(bundles)
-            return None
-        if isinstance(top, SourceFrame) and top.node is node:
-            top.next_page(bundles, has_more=has_more)
-            return None
-        return self.deliver(strand, node, bundles, has_more=has_more)
-
-    def deliver(
-        self,
-        strand: Strand,
-        node: Node,
-        bundles: list[dict[str, Any]],
-        *,
-        has_more: bool = False,
-        request: list[Any] | None = None,
-    ) -> Node | None:
-        """Send each bundle of an operation onward."""
-        if len(bundles) == 1 and not has_more and not node.feeds:
-            strand.scope.bundles[node.id] = bundles[0]
-            return node.next
-        if bundles or has_more or node.feeds:
-            strand.stack.append(SourceFrame(node, bundles, has_more=has_more, request=request))
-        return None
-
-    # -- variables -----------------------------------------------------------------------------
-
-    def variables_of(self, scope: Any) -> dict[str, Any]:
-        """Where set-variable writes: `roundtrip` (one cycle) unless it says `execution`."""
-        return self.variables["execution" if scope == "execution" else "roundtrip"]
-
-    def variable(self, name: str) -> Any:
-        """A variable's value; None when it was never set."""
-        cycle = self.variables["roundtrip"]
-        return cycle[name] if name in cycle else self.variables["execution"].get(name)
-
-    def increment(self, module: str, reset: Any) -> int:
-        """The next number of a counter."""
-        counter = self.counters[reset if reset in self.counters else "run"]
-        counter[module] = counter.get(module, 0) + 1
-        return counter[module]
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -674,7 +371,7 @@ class Interpreter:
             if event.has_more and isinstance(command, CallModule):
                 request = [command.parameters, command.key]
             where = self.deliver(strand, node, bundles, has_more=event.has_more, request=request)
-        if self._is_limited and self._is_used_up(event.at):
+        if self.is_limited and self._is_used_up(event.at):
             return
         self._walk(strand, where)
 
@@ -694,24 +391,20 @@ class Interpreter:
         late = self._overtime(at)
         if late is None:
             return False
-        self._interrupt(late, status="warning")
+        self.interrupt(late, status="warning")
         return True
 
     def set_deadline(self) -> None:
         """Reckon when time is up. Waiting does not count: it holds no worker."""
         if self.limits.seconds is not None:
             span = timedelta(seconds=self.limits.seconds + self.idle_seconds)
-            self._deadline = self.started_at + span
+            self.deadline = self.started_at + span
 
     def _overtime(self, at: datetime) -> str | None:
         """Why there is no more time."""
-        if self._deadline is None or at <= self._deadline:
+        if self.deadline is None or at <= self.deadline:
             return None
         return f"The execution ran longer than {self.limits.seconds:g} seconds."
-
-    def _use_up_operations(self) -> Node | None:
-        message = f"The execution used up its {self.limits.operations} operations."
-        return self.stop(Failure("OperationsLimitExceededError", message))
 
     def _module_failed(self, event: ModuleFailed, pending: Pending, strand: Strand) -> None:
         node, command = self.plan.nodes[pending.node], pending.command
@@ -748,7 +441,7 @@ class Interpreter:
         self._finish()
 
     def _commit_failed(self, event: CommitFailed, pending: Pending) -> None:
-        self._end_with(event.failure, status="error", is_counted=True)
+        self.end_with(event.failure, status="error", is_counted=True)
         self._finish()
 
     def _kept(self, event: Kept, pending: Pending, strand: Strand) -> None:
@@ -761,99 +454,6 @@ class Interpreter:
             self.stop_committed()
         else:
             self._walk(strand, None)
-
-    # -- ending --------------------------------------------------------------------------------
-
-    def fail(
-        self,
-        strand: Strand,
-        node: Node,
-        failure: Failure,
-        *,
-        call: int,
-        request: Request | None = None,
-        gathered: list[dict[str, Any]] | None = None,
-        is_filter: bool = False,
-    ) -> Node | None:
-        """A module failed; answers where the strand goes on (see ``failing``).
-
-        Args:
-            strand: Where it happened.
-            node: The module that failed.
-            failure: Why.
-            call: The operation's number.
-            request: What had been asked; None when it had not come to that.
-            gathered: With no request: what the aggregator would have been given.
-            is_filter: With no request: it was the filter before the module that failed.
-        """
-        failure = failing.located(failure, node)
-        if request is None:
-            self.note_failure(node, call, failure)
-            key, attempt = self._identity(node, call)
-            request = Request(None, gathered, key, attempt, 0, is_filter)
-        return failing.fail(self, strand, node, failure, request)
-
-    def stop(
-        self, failure: Failure, *, is_warning: bool = False, is_explicit: bool = False
-    ) -> Node | None:
-        """End with a failure; the cycle is rolled back.
-
-        Args:
-            failure: Why.
-            is_warning: It will be tried again later and does not count as a failed execution.
-            is_explicit: The scenario's author asked for it: a directive.
-        """
-        default = default_of(failure.type)
-        is_warning = is_warning or default.is_warning
-        self._end_with(
-            failure,
-            status="warning" if is_warning else "error",
-            is_counted=default.is_counted and not (is_warning or is_explicit),
-            switches_off=default.switches_off and not is_explicit,
-        )
-        self._abandon()
-        command = Rollback(self.next_call(), self.cycle)
-        self.pending[command.call] = Pending(-1, -1, command)
-        self._out.append(command)
-        return PARKED
-
-    def stop_committed(self) -> Node | None:
-        """Make final what was done, and end with what there is."""
-        if self._give_outputs():
-            self._abandon()
-            self._commit("stop")
-        return PARKED
-
-    def _interrupt(self, message: str, *, status: str) -> None:
-        """Stop between two operations; what was done stays."""
-        if self.is_over or self.is_stopping:
-            return
-        self._end_with(Failure("ExecutionInterruptedError", message), status=status)
-        for pending in self.pending.values():
-            if isinstance(pending.command, Commit):
-                pending.then, self.is_stopping = "stop", True
-                return
-        self._abandon()
-        self._commit("stop")
-
-    def _end_with(
-        self,
-        failure: Failure,
-        *,
-        status: str,
-        is_counted: bool = False,
-        switches_off: bool = False,
-    ) -> None:
-        self.failure, self.status = failure, status
-        self.is_counted = self.is_counted or is_counted
-        self.switches_off = self.switches_off or switches_off
-
-    def _abandon(self) -> None:
-        self.is_stopping = True
-        self.pending.clear()
-        for strand in self.strands.values():
-            strand.stack.clear()
-            strand.adopted.clear()
 
 
 _OF_A_STRAND: dict[type, Any] = {
