@@ -78,22 +78,24 @@ class LimitSettings(_Group, frozen=True, kw_only=True):
 class HookSettings(_Group, frozen=True, kw_only=True):
     """Webhooks."""
 
-    body_bytes: Annotated[int, Meta(ge=1, description="The largest body taken.")] = 5 * 1024 * 1024
     reply_seconds: Annotated[
         int,
         Meta(ge=1, description="How long a caller is kept waiting for a Webhook response module."),
     ] = 180
-    queue: Annotated[
-        int, Meta(ge=1, description="Events of one webhook that may wait; more are refused.")
-    ] = 10_000
 
 
 class HistorySettings(_Group, frozen=True, kw_only=True):
     """How long things are kept."""
 
-    days: Annotated[int, Meta(ge=0, description="Executions and their bundles.")] = 60
-    incomplete_days: Annotated[int, Meta(ge=1, description="Incomplete executions.")] = 30
+    details_days: Annotated[
+        int, Meta(ge=0, description="Inputs and outputs of operations; 0: until the next purge.")
+    ] = 60
+    executions_days: Annotated[
+        int, Meta(ge=1, description="The list of executions, with what they used.")
+    ] = 365
+    activity_days: Annotated[int, Meta(ge=1, description="Who did what.")] = 30
     webhook_days: Annotated[int, Meta(ge=1, description="The log of webhooks.")] = 30
+    notification_days: Annotated[int, Meta(ge=1, description="What people were told.")] = 7
 
 
 class SessionSettings(_Group, frozen=True, kw_only=True):

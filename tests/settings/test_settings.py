@@ -26,7 +26,7 @@ def test_values_of_groups_lists_and_numbers_are_read() -> None:
             "MILLRACE_LOG__FORMAT": "json",
             "MILLRACE_EGRESS__ALLOW": "10.0.0.0/8, 127.0.0.1/32:8025",
             "MILLRACE_APPS": "/a,/b",
-            "MILLRACE_HISTORY__DAYS": "14",
+            "MILLRACE_HISTORY__DETAILS_DAYS": "14",
             "PATH": "/bin",
         }
     )
@@ -34,7 +34,7 @@ def test_values_of_groups_lists_and_numbers_are_read() -> None:
     assert settings.log.format == "json"
     assert settings.egress.allow == ("10.0.0.0/8", "127.0.0.1/32:8025")
     assert settings.apps == (Path("/a"), Path("/b"))
-    assert settings.history.days == 14
+    assert settings.history.details_days == 14
 
 
 @pytest.mark.parametrize("name", ["MILLRACE_PROT", "millrace_prot", "MILLRACE_LOG_FORMAT"])

@@ -6,6 +6,7 @@ imported only when the first of the other requests comes, or when `App.warm_up` 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from millrace import __version__
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from millrace.api.protect import Asgi, Receive, Scope, Send
 
 API = "/api/v1"
+HEALTH = "/health"
 DESCRIPTION = (
     "Scenarios that connect applications. Send an API token as `Authorization: Bearer mlr_…`. "
     "Errors are problem details (RFC 9457) whose `code` is stable."
@@ -36,7 +38,8 @@ class App:
     def __init__(self, runtime: Runtime, settings: Settings) -> None:
         self._runtime = runtime
         self._settings = settings
-        self._pages: Asgi | None = None
+        self._rest: Asgi | None = None
+        self._building = asyncio.Lock()
         self.hooks = Hooks(
             runtime.webhooks,
             runtime.services,
@@ -51,21 +54,27 @@ class App:
         if scope["type"] == "http":
             if scope["path"].startswith(PREFIX):
                 await self.hooks(scope, receive, send)
+            elif scope["path"] == HEALTH and self._pages is None:
+                await _say_alive(send)
             else:
-                await self.warm_up()(scope, receive, send)
+                await (self._rest or await self.warm_up())(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
-    def warm_up(self) -> Asgi:
-        """Import and build what answers everything but webhooks; done once."""
-        if self._pages is None:
-            from millrace.api.protect import Protect
+    async def warm_up(self) -> Asgi:
+        """Import and build what answers everything but webhooks; done once, beside the loop."""
+        async with self._building:
+            if self._rest is None:
+                self._rest = await asyncio.to_thread(self._build)
+        return self._rest
 
-            app = build_api(self._runtime, self._settings)
-            self._pages = Protect(app, is_secure=self._settings.is_secure)
-        return self._pages
+    def _build(self) -> Asgi:
+        from millrace.api.protect import Protect
+
+        app = build_api(self._runtime, self._settings)
+        return Protect(app, is_secure=self._settings.is_secure)
 
 
 def build_api(runtime: Runtime | None, settings: Settings) -> FastAPI:
@@ -137,6 +146,18 @@ def build_api(runtime: Runtime | None, settings: Settings) -> FastAPI:
         app.include_router(pages.routes, include_in_schema=False)
     problems.install(app, page=assets.error_page)
     return app
+
+
+async def _say_alive(send: Send) -> None:
+    """The answer of ``routes/status.py`` while the framework is not imported yet."""
+    body = b'{"status":"ok"}'
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -28,10 +28,11 @@ async def build_runtime(
     """
     from millrace.appkit.guard import Guard
     from millrace.engine import Limits
+    from millrace.runtime.retention import Kept
     from millrace.runtime.wire import build
     from millrace.vault.keyring import read_master
 
-    limits = settings.limits
+    limits, history = settings.limits, settings.history
     key = settings.master_key
     return await build(
         settings.data,
@@ -44,6 +45,13 @@ async def build_runtime(
             seconds=limits.seconds or None,
         ),
         executions=limits.executions,
+        kept=Kept(
+            details=timedelta(days=history.details_days),
+            executions=timedelta(days=history.executions_days),
+            activity=timedelta(days=history.activity_days),
+            webhook_log=timedelta(days=history.webhook_days),
+            notifications=timedelta(days=history.notification_days),
+        ),
         address=settings.address,
         idle=timedelta(seconds=settings.sessions.idle_seconds),
         absolute=timedelta(seconds=settings.sessions.absolute_seconds),

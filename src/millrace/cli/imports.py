@@ -10,6 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from millrace.runtime.scenarios import Imported
+    from millrace.scenario.formats.make_report import Report
+    from millrace.scenario.model import Scenario
     from millrace.settings import Settings
 
 
@@ -44,7 +46,7 @@ def import_(file: Path, report: bool, convert: bool, data: Path | None) -> None:
     click.echo(f"Imported as {imported.scenario.name!r}, id {imported.scenario.id}")
 
 
-def _read(settings: Settings, content: bytes) -> tuple[object, object]:
+def _read(settings: Settings, content: bytes) -> tuple[Scenario, Report]:
     """The scenario and the report on it."""
     from millrace.cli.building import the_catalog
     from millrace.runtime.checking import known_modules

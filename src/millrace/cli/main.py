@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -110,7 +111,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def say_error(error: MillraceError) -> None:
     """Write an error of ours, with every single finding that it brings."""
-    problems = tuple(getattr(error, "problems", ()))
+    problems: Any = getattr(error, "problems", ())
     if len(problems) > 1:
         for found in problems:
             click.echo(str(found), err=True)

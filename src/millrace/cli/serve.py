@@ -106,7 +106,7 @@ async def _serve(settings: Settings, listening: socket.socket, *, with_demo: boo
                 "The link signs you in once, within 15 minutes. Another: millrace owner-link"
             )
         click.echo("\n".join([f"Millrace runs at {address}", *lines]))
-        await asyncio.to_thread(app.warm_up)
+        await app.warm_up()
         await asyncio.to_thread(runtime.services.http.warm_up)
         # What was made so far lives as long as the process: the collector need not look at it.
         gc.collect()
@@ -146,10 +146,10 @@ async def _stop_signal() -> None:
 class _Server:
     """uvicorn's HTTP protocol on a socket of ours; signals and start-up are the command's."""
 
-    def __init__(self, config: Any, state: Any, server: asyncio.Server) -> None:
-        self._config = config
+    def __init__(self, state: Any, server: asyncio.Server) -> None:
         self._state = state
         self._server = server
+        self._clock = asyncio.create_task(self._tick())
 
     @classmethod
     async def start(cls, app: Any, listening: socket.socket) -> _Server:
@@ -170,15 +170,15 @@ class _Server:
         state = ServerState()
         loop = asyncio.get_running_loop()
 
+        new: Any = config.http_protocol_class
+
         def protocol() -> asyncio.Protocol:
-            return config.http_protocol_class(config=config, server_state=state, app_state={})
+            return new(config=config, server_state=state, app_state={})
 
         server = await loop.create_server(protocol, sock=listening, backlog=BACKLOG)
         # uvicorn's own server writes this header anew each second; here it is done the same way.
         state.default_headers = _date()
-        self = cls(config, state, server)
-        self._clock = asyncio.create_task(self._tick())
-        return self
+        return cls(state, server)
 
     async def _tick(self) -> None:
         while True:

@@ -16,6 +16,7 @@ from millrace.runtime.keys import TeamKeys
 from millrace.runtime.named import Named
 from millrace.runtime.programs import Programs
 from millrace.runtime.resources import TeamResources
+from millrace.runtime.retention import Kept, Retention
 from millrace.runtime.schedules import Schedules
 from millrace.runtime.services import Services
 from millrace.runtime.use_cases import UseCases
@@ -48,6 +49,7 @@ class Runtime(UseCases):
         queue: EmbeddedQueue,
         resources: TeamResources,
         schedules: Schedules,
+        retention: Retention,
     ) -> None:
         super().__init__(
             store,
@@ -71,6 +73,7 @@ class Runtime(UseCases):
         self.queue = queue
         self.resources = resources
         self.schedules = schedules
+        self.retention = retention
 
     async def start(self, *, is_scheduling: bool = True) -> None:
         """Take over what a dead process left, then begin to work.
@@ -81,9 +84,11 @@ class Runtime(UseCases):
         await self.queue.start()
         if is_scheduling:
             self.schedules.start()
+            self.retention.start()
 
     async def close(self) -> None:
         """Stop working, then let go of everything."""
+        await self.retention.close()
         await self.schedules.close()
         await self.queue.close()
         await self.services.http.aclose()
@@ -102,6 +107,7 @@ async def build(
     idle: timedelta = timedelta(minutes=20),
     absolute: timedelta = timedelta(hours=12),
     executions: int = CONCURRENCY,
+    kept: Kept | None = None,
 ) -> Runtime:
     """Open an installation.
 
@@ -116,6 +122,7 @@ async def build(
         idle: A session nobody uses ends after this time.
         absolute: Any session ends after this time.
         executions: How many are under way at a time.
+        kept: How long things are kept.
     """
     data.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - at the start nobody waits
     clock = clock or SystemClock()
@@ -161,4 +168,5 @@ async def build(
         queue=queue,
         resources=resources,
         schedules=schedules,
+        retention=Retention(store, store, clock=clock, kept=kept or Kept()),
     )

@@ -51,7 +51,9 @@ class Account(Out):
     team: Team
     role: str
     via: str
-    csrf: str | None = Field(None, description="Send it as X-CSRF-Token with unsafe methods.")
+    csrf: str | None = Field(
+        default=None, description="Send it as X-CSRF-Token with unsafe methods."
+    )
 
 
 class Token(Out):
@@ -70,8 +72,10 @@ class NewToken(In):
     """A token to be made."""
 
     name: str = Field(max_length=200)
-    scopes: list[str] = Field(["*"], description="`scenarios.run`, `scenarios.*`, `*.read`, `*`.")
-    expires_in_seconds: int | None = Field(None, ge=60)
+    scopes: list[str] = Field(
+        default=["*"], description="`scenarios.run`, `scenarios.*`, `*.read`, `*`."
+    )
+    expires_in_seconds: int | None = Field(default=None, ge=60)
 
 
 class MadeToken(Out):

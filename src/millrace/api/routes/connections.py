@@ -44,7 +44,7 @@ class NewConnection(In):
 class ConnectionChange(In):
     """What is to be changed; what is left out stays."""
 
-    name: str | None = Field(None, max_length=200)
+    name: str | None = Field(default=None, max_length=200)
     fields: dict[str, Any] | None = None
 
 

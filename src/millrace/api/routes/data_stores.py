@@ -37,16 +37,16 @@ class NewDataStore(In):
     name: str = Field(max_length=200)
     structure: list[dict[str, Any]] = []
     is_strict: bool = False
-    max_bytes: int = Field(DEFAULT_BYTES, ge=0, description="0: no limit.")
+    max_bytes: int = Field(default=DEFAULT_BYTES, ge=0, description="0: no limit.")
 
 
 class DataStoreChange(In):
     """What is to be changed; what is left out stays."""
 
-    name: str | None = Field(None, max_length=200)
+    name: str | None = Field(default=None, max_length=200)
     structure: list[dict[str, Any]] | None = None
     is_strict: bool | None = None
-    max_bytes: int | None = Field(None, ge=0)
+    max_bytes: int | None = Field(default=None, ge=0)
 
 
 class Record(Out):

@@ -16,7 +16,9 @@ from millrace.runtime.wire import Runtime
 routes = Routes(tags=["executions"])
 
 Id = Annotated[str, Path(max_length=64)]
-STREAM = {200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}
+}
 
 
 class Execution(Out):

@@ -77,37 +77,39 @@ class VersionText(Version):
 class NewScenario(In):
     """A scenario to be made."""
 
-    name: str = Field("", max_length=200)
-    folder: str = Field("", max_length=200)
-    text: str | None = Field(None, description="The scenario file, YAML or JSON.")
+    name: str = Field(default="", max_length=200)
+    folder: str = Field(default="", max_length=200)
+    text: str | None = Field(default=None, description="The scenario file, YAML or JSON.")
 
 
 class ScenarioChange(In):
     """What is to be changed; what is left out stays."""
 
-    name: str | None = Field(None, max_length=200)
-    folder: str | None = Field(None, max_length=200)
+    name: str | None = Field(default=None, max_length=200)
+    folder: str | None = Field(default=None, max_length=200)
 
 
 class NewDraft(In):
     """A draft to be kept."""
 
     text: str
-    note: str = Field("", max_length=1000)
-    revision: int | None = Field(None, description="The scenario's, that the draft is made from.")
+    note: str = Field(default="", max_length=1000)
+    revision: int | None = Field(
+        default=None, description="The scenario's, that the draft is made from."
+    )
 
 
 class Publication(In):
     """How to publish."""
 
     force: bool = False
-    note: str = Field("", max_length=1000)
+    note: str = Field(default="", max_length=1000)
 
 
 class Clone(In):
     """What the copy is called."""
 
-    name: str = Field("", max_length=200)
+    name: str = Field(default="", max_length=200)
 
 
 class Start(In):
@@ -115,7 +117,7 @@ class Start(In):
 
     inputs: dict[str, Any] = {}
     bundles: list[dict[str, Any]] | None = Field(
-        None, description="What the trigger is to give, instead of being asked."
+        default=None, description="What the trigger is to give, instead of being asked."
     )
     version: Literal["draft", "published"] = "draft"
 

@@ -20,13 +20,19 @@ Id = Annotated[str, Path(max_length=64)]
 class Settings(In):
     """What a webhook takes, and what it makes of it; what is left out stays."""
 
-    method: str | None = Field(None, description="The only method taken; null: any.")
+    method: str | None = Field(default=None, description="The only method taken; null: any.")
     get_headers: bool | None = None
     get_method: bool | None = None
-    pass_through: bool | None = Field(None, description="Give the body as one text, `value`.")
-    allow: list[str] | None = Field(None, description="Networks that may call; empty: everyone.")
-    requests: int | None = Field(None, ge=0, description="Taken in `per_seconds`; 0: no limit.")
-    per_seconds: int | None = Field(None, ge=1)
+    pass_through: bool | None = Field(
+        default=None, description="Give the body as one text, `value`."
+    )
+    allow: list[str] | None = Field(
+        default=None, description="Networks that may call; empty: everyone."
+    )
+    requests: int | None = Field(
+        default=None, ge=0, description="Taken in `per_seconds`; 0: no limit."
+    )
+    per_seconds: int | None = Field(default=None, ge=1)
     structure: list[dict[str, Any]] | None = None
     is_strict: bool | None = None
 
@@ -64,14 +70,14 @@ class NewWebhook(In):
 
     name: str = Field(max_length=200)
     settings: Settings = Settings()
-    is_learning: bool = Field(False, description="The next request defines the structure.")
-    expires_in_seconds: int | None = Field(None, ge=1)
+    is_learning: bool = Field(default=False, description="The next request defines the structure.")
+    expires_in_seconds: int | None = Field(default=None, ge=1)
 
 
 class WebhookChange(In):
     """What is to be changed; what is left out stays."""
 
-    name: str | None = Field(None, max_length=200)
+    name: str | None = Field(default=None, max_length=200)
     settings: Settings | None = None
     is_enabled: bool | None = None
     is_learning: bool | None = None
