@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
+
+from millrace.api.app import App
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/api/v1/scenarios", "/health", "/nowhere"])
@@ -90,3 +93,16 @@ async def test_what_is_wrong_with_a_body_is_said_without_repeating_it(owner: Any
 async def test_health_and_readiness_are_open(anyone: Any) -> None:
     assert (await anyone.get("/health")).json() == {"status": "ok"}
     assert (await anyone.get("/ready")).json() == {"status": "ok"}
+
+
+async def test_health_says_the_same_before_and_after_the_framework_is_there(
+    runtime: Any, settings: Any
+) -> None:
+    app = App(runtime, settings)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as http:
+        before = await http.get("/health")
+        app.warm_up()
+        after = await http.get("/health")
+    assert (before.status_code, before.json()) == (after.status_code, after.json())
+    assert before.headers["content-type"] == after.headers["content-type"]

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from millrace import __version__
+from millrace.api.headers import HEADERS
 from millrace.api.hooks import PREFIX, Hooks
 from millrace.runtime.wire import Runtime
 from millrace.settings import Settings
@@ -154,6 +155,7 @@ async def _say_alive(send: Send) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
+        *HEADERS,
         (b"cache-control", b"no-store"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

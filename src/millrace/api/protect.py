@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from millrace.api.headers import HEADERS, HSTS
 from millrace.api.problems import problem
 
 Scope = MutableMapping[str, Any]
@@ -17,24 +18,6 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY_BYTES = 16 * 1024 * 1024
 """The largest body: an export of Make may have 10 MB, and JSON around it a little more."""
-
-CSP = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-    "object-src 'none'"
-)
-"""No script at all: the built-in pages have none."""
-
-HEADERS: tuple[tuple[bytes, bytes], ...] = (
-    (b"content-security-policy", CSP.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
-HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 _BODIES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _UPLOADS = ("application/yaml", "text/yaml", "application/octet-stream")
