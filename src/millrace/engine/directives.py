@@ -92,7 +92,7 @@ def retry(run: Any, strand: Strand, node: Node) -> Node | None:
         parameters = node.parameters(strand.scope)
         times = _whole(parameters, "times", 3, 1, 1_000)
         wait = _number(parameters, "wait", 10, 0, MAX_WAIT_SECONDS)
-        backoff = _number(parameters, "backoff", 2, 1, 100)
+        backoff = _number(parameters, "backoff", 2, 0, 100)
     except ModuleError as error:
         return run.fail(strand, node, Failure.of(error), call=run.begin_operation(strand))
     handler = strand.leave_handler()
