@@ -55,7 +55,7 @@ class App:
         if scope["type"] == "http":
             if scope["path"].startswith(PREFIX):
                 await self.hooks(scope, receive, send)
-            elif scope["path"] == HEALTH and self._pages is None:
+            elif scope["path"] == HEALTH and self._rest is None:
                 await _say_alive(send)
             else:
                 await (self._rest or await self.warm_up())(scope, receive, send)
