@@ -11,10 +11,11 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from millrace.appkit.call import Files
 from millrace.errors import MillraceError, ModuleError, StorageError
 from millrace.ids import new_id
 from millrace.runtime.driver import SMALL_BYTES, Outcome
-from millrace.runtime.executions import Executions
+from millrace.runtime.executions import Executions, Fresh
 from millrace.runtime.hooks import (
     ACCEPTED,
     MAX_BODY_BYTES,
@@ -30,7 +31,6 @@ from millrace.runtime.hooks import (
     reply_of,
 )
 from millrace.runtime.journal import milliseconds
-from millrace.runtime.program import Program
 from millrace.runtime.programs import Programs
 from millrace.runtime.services import Services
 from millrace.runtime.webhooks import HookConfig, Webhooks
@@ -55,6 +55,7 @@ SANDBOX = (
 )
 
 _ACCEPTED = plain_reply(200, ACCEPTED)
+_FAILED = plain_reply(500, "Scenario failed to complete.")
 
 
 class Hooks:
@@ -103,7 +104,7 @@ class Hooks:
             hook = await self._webhooks.by_token(token)
             hook = admit(hook, request, now_seconds=now_seconds, buckets=self._buckets)
             request.body = await _read(request, receive)
-            reply = await self._answer(hook, request)
+            reply = await self._answer(hook, request, token)
         except Refused as refusal:
             if hook is not None:
                 await self._log(hook, request, refusal)
@@ -114,18 +115,19 @@ class Hooks:
             reply = plain_reply(503, "The event could not be kept; send it again.", retry_after=5)
         await _send(reply, send, is_head=request.method == "HEAD")
 
-    async def _answer(self, hook: HookConfig, request: Request) -> Reply:
+    async def _answer(self, hook: HookConfig, request: Request, token: str) -> Reply:
         files = self._services.vault.files(hook.team_id)
         bundle = read_bundle(hook, request, files)
         if hook.is_learning:
             await self._webhooks.learn(hook, bundle)
-        program = row = None
+        program = None
+        is_on = False
         if hook.scenario_id is not None:
             row = await self._programs.row(hook.team_id, hook.scenario_id)
             if row.published_version_id is not None:
                 program = await self._programs.published(hook.team_id, hook.scenario_id)
-        is_on = row is not None and row.is_active and program is not None
-        if not is_on and await self._is_full(hook):
+                is_on = row.is_active
+        if not is_on and await self._webhooks.waiting(hook) >= MAX_QUEUE:
             raise Refused(429, "The queue of this webhook is full.", retry_after_seconds=60)
         _, fresh = self._executions.put(
             team_id=hook.team_id,
@@ -134,7 +136,7 @@ class Hooks:
             kind="webhook",
             payload={
                 "bundles": [bundle],
-                "trigger": None if program is None else _trigger(program, hook),
+                "webhook": (hook.id, hook.name),
                 "transfer": len(request.body) if len(request.body) >= SMALL_BYTES else 0,
             },
             origin_id=hook.id,
@@ -143,29 +145,46 @@ class Hooks:
         )
         if fresh.reply is None:
             await fresh.accepted
+            if not is_on:
+                await self._hand_on(hook, token)
             return _ACCEPTED
+        return await self._replied(fresh, files)
+
+    async def _replied(self, fresh: Fresh, files: Files) -> Reply:
+        """What the scenario answers, or what is said in its place."""
+        answered: Any = None
         try:
             async with asyncio.timeout(self._reply_seconds):
-                answered = await fresh.reply
+                answered = await fresh.reply  # type: ignore[misc]
         except TimeoutError:
-            return _ACCEPTED
+            pass
         except MillraceError:
-            return plain_reply(500, "Scenario failed to complete.")
-        if isinstance(answered, Outcome):
-            if answered.finish.status == "error":
-                return plain_reply(500, "Scenario failed to complete.")
+            await fresh.accepted  # An event that was not kept at all is another matter: 503.
+            return _FAILED
+        if answered is None:
+            await fresh.accepted
             return _ACCEPTED
+        if isinstance(answered, Outcome):
+            return _FAILED if answered.finish.status == "error" else _ACCEPTED
         try:
             return reply_of(answered, files)
         except ModuleError:
             return plain_reply(500, "The response of the scenario cannot be sent.")
 
-    async def _is_full(self, hook: HookConfig) -> bool:
-        """Whether the events that wait at a webhook are as many as may wait."""
-        if hook.scenario_id is None:
-            return False
-        waiting = await self._services.store.waiting(hook.team_id, hook.scenario_id)
-        return sum(waiting.values()) >= MAX_QUEUE
+    async def _hand_on(self, hook: HookConfig, token: str) -> None:
+        """See that an event does not stay behind that was kept while its scenario was switched on.
+
+        Between looking whether the scenario is on and keeping the event, somebody may have taken
+        the webhook into a scenario, or activated it, and have seen no event yet.
+        """
+        now = await self._webhooks.by_token(token)
+        if now is None or now.scenario_id is None:
+            return
+        if now.scenario_id != hook.scenario_id:
+            await self._webhooks.adopt(now)
+        row = await self._programs.row(now.team_id, now.scenario_id)
+        if row.is_active:
+            await self._executions.release(now.team_id, now.scenario_id)
 
     async def _log(self, hook: HookConfig, request: Request, refusal: Refused) -> None:
         """Note a request that was turned away; those that came in are in the history."""
@@ -190,22 +209,14 @@ class Hooks:
         client = scope.get("client")
         address = client[0] if client else ""
         if address in self._trusted:
-            forwarded = request.header(b"x-forwarded-for").decode("latin-1")
+            # A proxy may add a header of its own behind the one that the caller made up.
+            forwarded = b",".join(
+                value for name, value in request.headers if name == b"x-forwarded-for"
+            ).decode("latin-1")
             for candidate in reversed([part.strip() for part in forwarded.split(",")]):
                 if candidate and candidate not in self._trusted:
                     return candidate
         return address
-
-
-def _trigger(program: Program, hook: HookConfig) -> str | None:
-    """Which trigger module listens to the webhook, when there are several."""
-    triggers = program.plan.triggers
-    if len(triggers) < 2:
-        return None
-    for id, node in triggers.items():
-        if node.module.resources.get("webhook") in (hook.name, hook.id):
-            return id
-    return None
 
 
 async def _read(request: Request, receive: Receive) -> bytes:
@@ -213,13 +224,11 @@ async def _read(request: Request, receive: Receive) -> bytes:
     declared = request.header(b"content-length")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise Refused(413, f"At most {MAX_BODY_BYTES} bytes are taken.")
-    message = await receive()
-    if not message.get("more_body"):
-        return _whole(message.get("body", b""))
-    parts, size = [message.get("body", b"")], len(message.get("body", b""))
+    parts: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while message.get("more_body"):
+            while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Refused(400, "The body is cut off.")
@@ -227,23 +236,21 @@ async def _read(request: Request, receive: Receive) -> bytes:
                 size += len(part)
                 if size > MAX_BODY_BYTES:
                     raise Refused(413, f"At most {MAX_BODY_BYTES} bytes are taken.")
+                if not message.get("more_body"):
+                    return b"".join((*parts, part)) if parts else part
                 parts.append(part)
     except TimeoutError:
         raise Refused(408, "The body took too long.") from None
-    return b"".join(parts)
-
-
-def _whole(body: bytes) -> bytes:
-    if len(body) > MAX_BODY_BYTES:
-        raise Refused(413, f"At most {MAX_BODY_BYTES} bytes are taken.")
-    return body
 
 
 async def _send(reply: Reply, send: Send, *, is_head: bool) -> None:
-    headers = [
-        *reply.headers,
-        (b"content-length", str(len(reply.body)).encode()),
-        *SANDBOX,
-    ]
+    # A scenario may say how long its answer is good for; nothing else of the sandbox is its choice.
+    own = {name for name, _ in reply.headers}
+    headers = [*reply.headers, *(pair for pair in SANDBOX if pair[0] not in own)]
+    body = reply.body
+    if reply.status in (204, 304):
+        body = b""
+    else:
+        headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if is_head else reply.body})
+    await send({"type": "http.response.body", "body": b"" if is_head else body})

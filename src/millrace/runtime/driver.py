@@ -115,6 +115,8 @@ class Job:
 
     kind: str = "manual"
     origin_id: str | None = None
+    lane: str | None = None
+    """Where the event that began it all was in order; a retry's own lane is another."""
 
 
 @dataclass(kw_only=True)
@@ -650,7 +652,9 @@ class Driver:
             max_attempts=policy.attempts if policy else 0,
             interval_seconds=policy.interval_seconds if policy else 0,
         )
-        plain = encode({"resumption": command.resumption, "kind": self.job.kind})
+        plain = encode(
+            {"resumption": command.resumption, "kind": self.job.kind, "lane": self.job.lane}
+        )
         row.size_bytes = len(plain)
         row.body = self.sealer.seal(plain, incomplete_context(row.id))
         self.pending_incomplete.append(row)

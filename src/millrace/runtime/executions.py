@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ from typing import Any
 
 from millrace.engine import Limits, Start
 from millrace.engine.defaults import RERUN_SECONDS, RETRY_SECONDS, default_of
-from millrace.errors import NotFound
+from millrace.errors import MillraceError, ModuleError, NotFound, UnexpectedError
+from millrace.expressions.compile import compile_template
+from millrace.expressions.convert import text_of
+from millrace.expressions.scope import Scope
 from millrace.ids import new_id
 from millrace.runtime.driver import (
     Driver,
@@ -25,6 +29,7 @@ from millrace.runtime.program import Program
 from millrace.runtime.programs import Programs
 from millrace.runtime.services import Services
 from millrace.scenario.model import Settings
+from millrace.storage.inbox import Inbox
 from millrace.storage.incomplete import Incomplete
 from millrace.storage.scenarios import ScenarioRow
 from millrace.storage.store import (
@@ -84,6 +89,9 @@ class Executions:
         self.drivers: dict[str, Driver] = {}
         """Executions under way, by id."""
         self._fresh: dict[str, Fresh] = {}
+        self._inbox = Inbox(services.store)
+        self._lanes_of_kept: dict[str, dict[str, str]] = {}
+        """Incomplete executions that ordered scenarios wait for: by scenario, id → lane."""
 
     # -- beginning -------------------------------------------------------------------------------
 
@@ -119,8 +127,8 @@ class Executions:
         """
         now_ms = milliseconds(self.services.clock.now())
         id = event_id or new_id()
-        if lane is None and program is not None and program.scenario.settings.sequential:
-            lane = f"scenario|{scenario_id}"
+        if lane is None and program is not None:
+            lane = _lane(program, payload)
         payload["version"] = None if program is None else program.version_id
         sealer = self.services.vault.sealer(team_id)
         event = NewEvent(
@@ -145,7 +153,14 @@ class Executions:
         if event.state == "waiting":
             self._fresh[id] = fresh
         fresh.accepted = self.queue.put(event)
+        if event.lane is not None:
+            # Only what is in the store is ever claimed: a refused event would stay in memory.
+            fresh.accepted.add_done_callback(lambda accepted: self._forget_refused(id, accepted))
         return event, fresh
+
+    def _forget_refused(self, event_id: str, accepted: asyncio.Future[None]) -> None:
+        if accepted.cancelled() or accepted.exception() is not None:
+            self._fresh.pop(event_id, None)
 
     async def start(
         self,
@@ -175,11 +190,37 @@ class Executions:
         await fresh.accepted
         return event.execution_id or "", fresh.done
 
-    async def retry(self, row: IncompleteRow, *, due_at_ms: int | None = None) -> str:
-        """Put an incomplete execution into the inbox, to go on at its failed module."""
-        event = self._retry_event(row, due_at_ms=due_at_ms)
-        await self.queue.put(event)
-        return event.execution_id or ""
+    async def retry(self, row: IncompleteRow) -> None:
+        """Put an incomplete execution into the inbox, to go on at its failed module now.
+
+        A retry that is planned for later is brought forward instead; one that is under way counts.
+        """
+        now_ms = milliseconds(self.services.clock.now())
+        if await self._inbox.hasten(row.team_id, lane=_retry_lane(row), now_ms=now_ms):
+            self.queue.wake()
+        else:
+            await self.queue.put(self._retry_event(row))
+
+    async def order_held(self, team_id: str, scenario_id: str) -> None:
+        """Put in order what was kept for a scenario before it was known which one it would be."""
+        held = await self._inbox.unordered(team_id, scenario_id)
+        if not held:
+            return
+        program = await self.programs.published(team_id, scenario_id)
+        sealer = self.services.vault.sealer(team_id)
+        lanes = {}
+        for id, sealed in held:
+            lane = _lane(program, decode(sealer.open(sealed, event_context(id))))
+            if lane is not None:
+                lanes[id] = lane
+        if lanes:
+            await self._inbox.order(team_id, lanes)
+
+    async def release(self, team_id: str, scenario_id: str) -> None:
+        """Let the held events of a scenario begin, as far as they may."""
+        await self.order_held(team_id, scenario_id)
+        await self.services.store.release(team_id, scenario_id)
+        self.queue.wake()
 
     def cancel(self, execution_id: str, *, team_id: str, message: str) -> bool:
         """Stop an execution before its next operation; False when it is not under way here."""
@@ -197,6 +238,8 @@ class Executions:
         try:
             job, row = await self._job(event, fresh, is_resumed)
             if job is None:
+                if fresh is not None:
+                    _resolve(fresh.reply, None)
                 return
             driver = self.drivers[job.execution_id] = Driver(self.services, job)
             try:
@@ -206,15 +249,18 @@ class Executions:
                 await self._end(job, driver, outcome, row)
             finally:
                 del self.drivers[job.execution_id]
-            if fresh is not None and not outcome.is_parked:
+            if fresh is None:
+                return
+            if not outcome.is_parked:
                 _resolve(fresh.done, outcome)
                 _resolve(fresh.reply, outcome)
+            elif _is_awaited(fresh.done) or _is_awaited(fresh.reply):
+                # Whoever waits goes on waiting while the execution is out of memory.
+                self._fresh[event.id] = fresh
         except BaseException as error:
             if fresh is not None:
-                for future in (fresh.done, fresh.reply):
-                    if future is not None and not future.done():
-                        future.set_exception(error)
-                        future.exception()
+                _refuse(fresh.done, error)
+                _refuse(fresh.reply, error)
             raise
 
     async def _job(
@@ -229,15 +275,17 @@ class Executions:
             await self._drop(event, str(error))
             return None, None
         if row is not None and not await self._may_begin(event, program, row):
-            until = Requeue(due_at_ms=event.due_at_ms, state="held")
-            await self.services.store.park(Append(event_id=event.id, epoch=event.epoch), until)
-            return None, None
-        resumption = payload.get("resumption")
+            # What has begun goes on: its own failures are no reason to stop in the middle.
+            if not (is_resumed and await self._has_begun(event)):
+                await self._hold(event, program)
+                return None, None
+        resumption, lane = None, event.lane
         if event.kind == "retry":
-            resumption = await self._resumption(event)
-            if resumption is None:
+            kept = await self._kept(event)
+            if kept is None:
                 await self._drop(event, "The incomplete execution was resolved before.")
                 return None, None
+            resumption, lane = kept["resumption"], kept.get("lane")
         states: dict[str, dict[str, Any]] = {}
         counters: dict[str, int] = {}
         if program.keeps_state:
@@ -249,7 +297,7 @@ class Executions:
             }
         start = Start(
             at=self.services.clock.now(),
-            trigger=payload.get("trigger"),
+            trigger=_trigger(program, payload),
             bundles=payload.get("bundles"),
             cycles=payload.get("cycles"),
             inputs=payload.get("inputs") or {},
@@ -269,6 +317,7 @@ class Executions:
             is_resumed=is_resumed,
             kind=event.kind,
             origin_id=event.origin_id,
+            lane=lane,
         )
         return job, row
 
@@ -293,10 +342,38 @@ class Executions:
             return True
         if not row.is_active:
             return False
-        if program.scenario.settings.sequential:
-            count, _ = await self.incomplete.totals(event.team_id, row.id)
-            return count == 0
+        settings = program.scenario.settings
+        if settings.sequential:
+            return not await self.incomplete.open_ids(event.team_id, row.id)
+        if settings.order_by and event.lane is not None:
+            return event.lane not in await self._blocked_lanes(event.team_id, row.id)
         return True
+
+    async def _has_begun(self, event: EventRow) -> bool:
+        return bool(await self.services.store.segments(event.team_id, event.execution_id or ""))
+
+    async def _hold(self, event: EventRow, program: Program) -> None:
+        """Put back what may not begin; it is looked at again when something has changed."""
+        until = Requeue(due_at_ms=event.due_at_ms, state="held")
+        await self.services.store.park(Append(event_id=event.id, epoch=event.epoch), until)
+        # What it waited for may have come about while it was put back.
+        row = await self.programs.row(event.team_id, event.scenario_id or "")
+        if await self._may_begin(event, program, row):
+            await self.services.store.release(row.team_id, row.id)
+            self.queue.wake()
+
+    async def _blocked_lanes(self, team_id: str, scenario_id: str) -> set[str]:
+        """Lanes in which a failed bundle waits: only its own key waits for it."""
+        blocked = self._lanes_of_kept.get(scenario_id, {})
+        lanes: dict[str, str] = {}
+        for id in await self.incomplete.open_ids(team_id, scenario_id):
+            lane = blocked.get(id)
+            if lane is None:
+                row = await self.incomplete.find(team_id, id)
+                lane = None if row is None else self.open_incomplete(row).get("lane")
+            lanes[id] = lane or ""
+        self._lanes_of_kept[scenario_id] = lanes
+        return set(lanes.values())
 
     async def _states(self, team_id: str, scenario_id: str) -> dict[str, dict[str, Any]]:
         sealer = self.services.vault.sealer(team_id)
@@ -306,14 +383,19 @@ class Executions:
             for module, body in sealed.items()
         }
 
-    async def _resumption(self, event: EventRow) -> dict[str, Any] | None:
+    async def _kept(self, event: EventRow) -> dict[str, Any] | None:
         row = await self.incomplete.find(event.team_id, event.origin_id or "")
         if row is None or row.state not in ("waiting", "resuming"):
             return None
-        return self.open_incomplete(row)["resumption"]
+        kept = self.open_incomplete(row)
+        kept["resumption"]["attempts"] = row.attempts
+        return kept
 
     def open_incomplete(self, row: IncompleteRow) -> dict[str, Any]:
-        """What an incomplete execution holds: ``resumption`` (see `engine.Start`) and ``kind``."""
+        """What an incomplete execution holds.
+
+        ``resumption`` (see `engine.Start`), the ``kind`` of the event that began it, its ``lane``.
+        """
         sealer = self.services.vault.sealer(row.team_id)
         return decode(sealer.open(row.body, incomplete_context(row.id)))
 
@@ -372,6 +454,11 @@ class Executions:
             self.queue.wake()
         if end.scenario is not None and end.scenario.is_active is False and row is not None:
             await services.store.hold(row.team_id, row.id)
+        elif row is not None and any(change.state == "resolved" for change in end.changes):
+            settings = job.program.scenario.settings
+            if settings.sequential or settings.order_by:
+                await services.store.release(row.team_id, row.id)
+                self.queue.wake()
         if services.live.is_watched(job.event.team_id):
             self._publish(
                 job,
@@ -443,7 +530,7 @@ class Executions:
             body=b"",
             size_bytes=0,
         )
-        plain = encode({"resumption": resumption, "kind": job.kind})
+        plain = encode({"resumption": resumption, "kind": job.kind, "lane": job.lane})
         kept.size_bytes = len(plain)
         sealer = self.services.vault.sealer(job.event.team_id)
         kept.body = sealer.seal(plain, incomplete_context(kept.id))
@@ -502,8 +589,7 @@ class Executions:
             payload=sealer.seal(encode(payload), event_context(id)),
             received_at_ms=now_ms,
             due_at_ms=now_ms if due_at_ms is None else max(now_ms, due_at_ms),
-            # Two tries of one failure never run at the same time.
-            lane=f"incomplete|{row.id}",
+            lane=_retry_lane(row),
             origin_id=row.id,
         )
 
@@ -511,6 +597,46 @@ class Executions:
         event["execution_id"] = job.execution_id
         event["scenario_id"] = job.program.scenario_id
         self.services.live.publish(job.event.team_id, event)
+
+
+def _lane(program: Program, payload: Mapping[str, Any]) -> str | None:
+    """The lane of an event: one for the scenario, one for each ordering key, or none.
+
+    A lane is written in the clear, so of a key only a digest is in it. What gives no key is in
+    order with what gives none either.
+    """
+    settings = program.scenario.settings
+    if settings.sequential:
+        return f"scenario|{program.scenario_id}"
+    bundles = payload.get("bundles")
+    if not settings.order_by or not bundles:
+        return None
+    first = program.plan.first
+    trigger = _trigger(program, payload) or (first.id if first is not None else "")
+    scope = Scope(bundles={trigger: bundles[0]}, zone=program.plan.zone)
+    try:
+        key = text_of(compile_template(settings.order_by).evaluate(scope), scope)
+    except ModuleError:
+        key = ""
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"key|{program.scenario_id}|{digest}"
+
+
+def _retry_lane(row: IncompleteRow) -> str:
+    """Two tries of one failure never run at the same time."""
+    return f"incomplete|{row.id}"
+
+
+def _trigger(program: Program, payload: Mapping[str, Any]) -> str | None:
+    """The trigger that an event is for; of several, the one that listens to the webhook."""
+    given, webhook = payload.get("trigger"), payload.get("webhook")
+    triggers = program.plan.triggers
+    if given is not None or not webhook or len(triggers) < 2:
+        return given
+    for id, node in triggers.items():
+        if node.module.resources.get("webhook") in webhook:
+            return id
+    return None
 
 
 def event_context(event_id: str) -> bytes:
@@ -541,6 +667,19 @@ def _retry_wait(max_attempts: int, attempts: int, interval_seconds: int) -> int 
     return RETRY_SECONDS[min(attempts, len(RETRY_SECONDS) - 1)]
 
 
+def _is_awaited(future: asyncio.Future[Any] | None) -> bool:
+    return future is not None and not future.done()
+
+
 def _resolve(future: asyncio.Future[Any] | None, value: Any) -> None:
     if future is not None and not future.done():
         future.set_result(value)
+
+
+def _refuse(future: asyncio.Future[Any] | None, error: BaseException) -> None:
+    """Tell whoever waits that the execution broke down; the log has the rest."""
+    if future is not None and not future.done():
+        if not isinstance(error, MillraceError):
+            error = UnexpectedError("the execution broke down; the server's log says how")
+        future.set_exception(error)
+        future.exception()

@@ -6,8 +6,10 @@ the bytes and takes the answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import parse_qsl
@@ -42,6 +44,9 @@ HEADER_NAMES = frozenset(
     }
 )  # fmt: skip
 """Headers a response module may set, besides ``x-…``: none of them gives power over our origin."""
+
+_EXTENSION = re.compile(r"x-[a-z0-9!#$%&'*+.^_`|~-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -149,7 +154,8 @@ def read_bundle(hook: HookConfig, request: Request, files: Files) -> dict[str, A
         bundle["value"] = decode_text(request.body)
     elif request.body:
         bundle.update(_read_body(request, files))
-    if settings.structure:
+    # Whoever learns a structure anew is about to leave the old one behind.
+    if settings.structure and not hook.is_learning:
         bundle = hold_structure(settings.structure, bundle, is_strict=settings.is_strict)
     if settings.get_headers:
         bundle["__IMTHEADERS__"] = [
@@ -207,20 +213,22 @@ def _pairs(encoded: bytes) -> dict[str, Any]:
     """A query or form; a key that comes several times becomes a list."""
     values: dict[str, Any] = {}
     try:
-        pairs = parse_qsl(
-            encoded.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARTS
-        )
+        pairs = parse_qsl(decode_text(encoded), keep_blank_values=True, max_num_fields=MAX_PARTS)
     except ValueError as error:
         raise Refused(400, f"More than {MAX_PARTS} fields.") from error
     for name, value in pairs:
-        known = values.get(name)
-        if known is None:
-            values[name] = value
-        elif isinstance(known, list):
-            known.append(value)
-        else:
-            values[name] = [known, value]
+        _add(values, name, value)
     return values
+
+
+def _add(values: dict[str, Any], name: str, value: Any) -> None:
+    known = values.get(name)
+    if known is None:
+        values[name] = value
+    elif isinstance(known, list):
+        known.append(value)
+    else:
+        values[name] = [known, value]
 
 
 def _read_parts(body: bytes, declared: bytes, files: Files) -> dict[str, Any]:
@@ -231,7 +239,7 @@ def _read_parts(body: bytes, declared: bytes, files: Files) -> dict[str, Any]:
     boundary = parse_options_header(declared)[1].get(b"boundary")
     if not boundary:
         raise Refused(400, "The multipart body declares no boundary.")
-    collected = _Parts(files)
+    collected = _Parts()
     try:
         parser = MultipartParser(boundary, collected.callbacks())  # type: ignore[arg-type]
         parser.write(body)
@@ -240,17 +248,34 @@ def _read_parts(body: bytes, declared: bytes, files: Files) -> dict[str, Any]:
         raise Refused(400, "The multipart body is broken.") from error
     if not collected.is_ended:
         raise Refused(400, "The multipart body is cut off.")
-    return collected.bundle
+    bundle: dict[str, Any] = {}
+    for part in collected.parts:
+        _add(bundle, part.name, part.value(files))
+    return bundle
+
+
+@dataclass(kw_only=True)
+class _Part:
+    """A part of a multipart body; a file is kept only when the whole body could be read."""
+
+    name: str
+    file_name: str | None
+    media_type: str
+    content: bytes
+
+    def value(self, files: Files) -> Any:
+        if self.file_name is None:
+            return decode_text(self.content)
+        binary = files.keep(self.content, name=self.file_name, media_type=self.media_type)
+        return {"name": self.file_name, "mime": self.media_type, "data": binary}
 
 
 class _Parts:
     """Collects the parts of a multipart body."""
 
-    def __init__(self, files: Files) -> None:
-        self.bundle: dict[str, Any] = {}
+    def __init__(self) -> None:
+        self.parts: list[_Part] = []
         self.is_ended = False
-        self._files = files
-        self._count = 0
         self._header_name = b""
         self._header_value = b""
         self._headers: dict[bytes, bytes] = {}
@@ -268,8 +293,7 @@ class _Parts:
         }
 
     def _begin(self) -> None:
-        self._count += 1
-        if self._count > MAX_PARTS:
+        if len(self.parts) >= MAX_PARTS:
             raise Refused(413, f"More than {MAX_PARTS} parts.")
         self._headers, self._data = {}, bytearray()
         self._header_name = self._header_value = b""
@@ -294,56 +318,67 @@ class _Parts:
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if not name:
             raise Refused(400, "A part of the multipart body has no name.")
-        value: Any
+        mime = self._headers.get(b"content-type", b"application/octet-stream")
+        file_name = None
         if b"filename" in options:
-            mime = self._headers.get(b"content-type", b"application/octet-stream")
-            media_type = mime.partition(b";")[0].strip().decode("latin-1").lower()
             given = options[b"filename"].decode("utf-8", "replace")
             file_name = given.replace("\\", "/").rpartition("/")[2] or "file"
-            binary = self._files.keep(bytes(self._data), name=file_name, media_type=media_type)
-            value = {"name": file_name, "mime": media_type, "data": binary}
-        else:
-            value = decode_text(bytes(self._data))
-        known = self.bundle.get(name)
-        if known is None:
-            self.bundle[name] = value
-        elif isinstance(known, list):
-            known.append(value)
-        else:
-            self.bundle[name] = [known, value]
+        part = _Part(
+            name=name,
+            file_name=file_name,
+            media_type=mime.partition(b";")[0].strip().decode("latin-1").lower(),
+            content=bytes(self._data),
+        )
+        self.parts.append(part)
 
 
 def hold_structure(
-    structure: Sequence[Mapping[str, Any]], bundle: dict[str, Any], *, is_strict: bool
+    structure: Sequence[Mapping[str, Any]],
+    bundle: dict[str, Any],
+    *,
+    is_strict: bool,
+    within: str = "",
 ) -> dict[str, Any]:
     """A bundle held against a data structure: types coerced, missing fields refused.
 
     Raises:
-        Refused: 400, naming the field.
+        Refused: 400, naming the field by its path: ``lines[2].qty``.
     """
-    from datetime import UTC
-
     held = dict(bundle)
     known = {str(spec.get("name")) for spec in structure}
     if is_strict and (extra := sorted(set(bundle) - known)):
-        raise Refused(400, f"{extra[0]}: not in the data structure.")
+        raise Refused(400, f"{within}{extra[0]}: not in the data structure.")
     for spec in structure:
         name = str(spec.get("name"))
         value = held.get(name)
         if value is None:
             if spec.get("required"):
-                raise Refused(400, f"{name}: a value is required.")
+                raise Refused(400, f"{within}{name}: a value is required.")
             if spec.get("default") is not None:
                 held[name] = spec["default"]
             continue
-        try:
-            held[name] = coerce(value, str(spec.get("type", "any")), zone=UTC)
-        except ModuleError as error:
-            raise Refused(400, f"{name}: {error.message}") from error
-        inner = spec.get("spec") or spec.get("fields")
-        if isinstance(inner, (list, tuple)) and isinstance(held[name], dict):
-            held[name] = hold_structure(inner, held[name], is_strict=is_strict)
+        held[name] = _held(spec, value, is_strict=is_strict, path=within + name)
     return held
+
+
+def _held(spec: Mapping[str, Any], value: Any, *, is_strict: bool, path: str) -> Any:
+    """One value held against its field."""
+    kind = str(spec.get("type", "any"))
+    try:
+        value = coerce(value, kind, zone=UTC)
+    except ModuleError as error:
+        raise Refused(400, f"{path}: {error.message}") from error
+    inner = spec.get("spec") or spec.get("fields")
+    if kind == "array" and isinstance(value, list):
+        item = {"type": "collection", "fields": inner} if inner else {"type": spec.get("item")}
+        if item["type"]:
+            return [
+                _held(item, one, is_strict=is_strict, path=f"{path}[{number}]")
+                for number, one in enumerate(value, 1)
+            ]
+    elif inner and isinstance(value, dict):
+        return hold_structure(inner, value, is_strict=is_strict, within=f"{path}.")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -371,8 +406,8 @@ def reply_of(response: Mapping[str, Any], files: Files) -> Reply:
     headers: dict[bytes, bytes] = {}
     for entry in response.get("headers") or ():
         name, value = _header_pair(entry)
-        if name in HEADER_NAMES or name.startswith("x-"):
-            headers[name.encode("latin-1", "ignore")] = value.encode("utf-8", "replace")
+        if name in HEADER_NAMES or _EXTENSION.fullmatch(name):
+            headers[name.encode()] = _CONTROL.sub(" ", value).encode("utf-8", "replace")
     if isinstance(body, Binary):
         headers.setdefault(b"content-type", body.media_type.encode("latin-1", "replace"))
         content = files.read(body)
@@ -389,7 +424,7 @@ def reply_of(response: Mapping[str, Any], files: Files) -> Reply:
         del headers[b"location"]
     return Reply(
         status=status if 200 <= status <= 599 else 500,
-        headers=tuple((n, v) for n, v in headers.items() if b"\n" not in v and b"\r" not in v),
+        headers=tuple(headers.items()),
         body=content,
     )
 

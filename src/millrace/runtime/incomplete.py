@@ -109,8 +109,7 @@ class Incomplete:
         await self._rows.change(by.team_id, id, state=state, retry_at_ms=None)
         await self._activity.note(by, f"incomplete.{state}", "incomplete execution", id)
         # Events of an ordered scenario wait for its open failures.
-        await self._executions.services.store.release(by.team_id, row.scenario_id)
-        self._executions.queue.wake()
+        await self._executions.release(by.team_id, row.scenario_id)
 
     async def _waiting(self, by: Actor, id: str) -> IncompleteRow:
         row = await self._rows.get(by.team_id, id)

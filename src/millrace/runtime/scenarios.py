@@ -358,6 +358,8 @@ class Scenarios:
         if scenario is None or errors:
             raise ScenarioInvalid(f"Activation was refused: {errors[0]}", problems=errors)
         await self._webhooks.bind(by.team_id, id, _webhooks_of(scenario))
+        # As long as nothing begins, what waits can still be put in order.
+        await self._executions.order_held(by.team_id, id)
         await self._rows.change(
             by.team_id,
             id,
@@ -368,8 +370,7 @@ class Scenarios:
             **_schedule_values(scenario),
         )
         self._changed(by.team_id, id)
-        await self._executions.services.store.release(by.team_id, id)
-        self._executions.queue.wake()
+        await self._executions.release(by.team_id, id)
         await self._activity.note(by, "scenarios.activate", "scenario", id)
         return await self.get(id, by=by)
 

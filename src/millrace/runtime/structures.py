@@ -29,7 +29,7 @@ def _shape(value: Any, depth: int) -> dict[str, Any]:
 def _element(values: list[Any], depth: int) -> dict[str, Any]:
     """What the elements have in common: all fields that any of them has, or one plain type."""
     collections = [value for value in values if isinstance(value, dict)]
-    if collections:
+    if collections and len(collections) == sum(value is not None for value in values):
         fields: dict[str, dict[str, Any]] = {}
         for collection in collections:
             for field in structure_of(collection, depth=depth + 1):

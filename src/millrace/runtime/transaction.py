@@ -79,16 +79,18 @@ class Transaction:
         self.in_flight = in_flight
         self.sealer = sealer
         self.writes: dict[tuple[str, str], RecordWrite] = {}
+        self.growth: dict[str, int] = {}
+        """By data store: bytes by which the writes change it."""
 
     def take(self) -> list[RecordWrite]:
         """The writes, which are no longer ours: they are about to become true."""
         writes = list(self.writes.values())
-        self.writes = {}
+        self.rollback()
         return writes
 
     def rollback(self) -> None:
         """Forget the writes."""
-        self.writes = {}
+        self.writes, self.growth = {}, {}
 
 
 class RecordsView:
@@ -128,8 +130,8 @@ class RecordsView:
         plain = encode(data)
         t, info = self._transaction, self._info
         if info.max_bytes:
-            ours = sum(w.size for (store, _), w in t.writes.items() if store == info.id)
-            if t.records.size(t.team_id, info.id) + ours + len(plain) > info.max_bytes:
+            used = t.records.size(t.team_id, info.id) + t.growth.get(info.id, 0)
+            if used + len(plain) - self._size(key) > info.max_bytes:
                 raise OutOfSpaceError(
                     f"the data store is full ({info.max_bytes} bytes); delete records or enlarge it"
                 )
@@ -177,6 +179,15 @@ class RecordsView:
             yield from page
             after = page[-1][0]
 
+    def _size(self, key: str) -> int:
+        """Bytes that the record counts for now, in this execution's eyes."""
+        t = self._transaction
+        own = t.writes.get((self._info.id, key))
+        if own is not None:
+            return own.size
+        body = t.records.get(t.team_id, self._info.id, key)
+        return 0 if body is None else len(t.sealer.open(body, self._context(key)))
+
     def _one(
         self, key: str, overlay: dict[str, bytes | None]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -193,6 +204,9 @@ class RecordsView:
 
     def _write(self, key: str, body: bytes | None, size: int) -> None:
         t = self._transaction
+        if self._info.max_bytes:
+            grown = t.growth.get(self._info.id, 0)
+            t.growth[self._info.id] = grown + size - self._size(key)
         t.writes[self._info.id, key] = RecordWrite(
             team_id=t.team_id,
             data_store_id=self._info.id,

@@ -147,6 +147,17 @@ class Webhooks:
         )
         self.forget()
 
+    async def waiting(self, hook: HookConfig) -> int:
+        """How many of its events wait for a scenario, or for their scenario to be activated."""
+        return await self._inbox.still(
+            hook.team_id, scenario_id=hook.scenario_id, origin_id=hook.id
+        )
+
+    async def adopt(self, hook: HookConfig) -> None:
+        """Give what came in before a scenario took the webhook to that scenario."""
+        if hook.scenario_id is not None:
+            await self._inbox.adopt(hook.team_id, origin_id=hook.id, scenario_id=hook.scenario_id)
+
     async def log(self, row: WebhookLogRow) -> None:
         """Note a request."""
         await self._rows.log.add(row)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select, text, update
 
 from millrace.errors import NotFound
 from millrace.storage.database import Database
+from millrace.storage.store import shard_of
 from millrace.storage.tables import events
 from millrace.storage.team_rows import of_team
 
@@ -51,6 +54,60 @@ class Inbox:
         )
         rows = await self._database.read(lambda connection: connection.execute(statement).all())
         return [WaitingEvent(**row._mapping) for row in rows]
+
+    async def still(self, team_id: str, *, scenario_id: str | None, origin_id: str) -> int:
+        """How many events of one webhook cannot begin now."""
+        is_still = text("state IN ('queued', 'parked', 'held')")  # As the index says it.
+        statement = select(func.count()).where(
+            is_still,
+            of_team(events, team_id),
+            events.c.scenario_id == scenario_id,
+            events.c.origin_id == origin_id,
+        )
+        found = await self._database.read(lambda connection: connection.execute(statement).scalar())
+        return found or 0
+
+    async def unordered(self, team_id: str, scenario_id: str) -> list[tuple[str, bytes]]:
+        """Ids and payloads of the held events of a scenario that belong to no lane."""
+        statement = (
+            select(events.c.id, events.c.payload)
+            .where(
+                text("state IN ('queued', 'parked', 'held') AND state = 'held'"),
+                of_team(events, team_id),
+                events.c.scenario_id == scenario_id,
+                events.c.lane.is_(None),
+            )
+            .order_by(events.c.arrival)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return [(row.id, row.payload) for row in rows]
+
+    async def order(self, team_id: str, lanes: Mapping[str, str]) -> None:
+        """Put held events into lanes, by their ids; in a lane they keep their order of arrival."""
+
+        def write(connection: Connection) -> None:
+            for id, lane in lanes.items():
+                connection.execute(
+                    update(events)
+                    .where(of_team(events, team_id), events.c.id == id, events.c.state == "held")
+                    .values(lane=lane, shard=shard_of(lane))
+                )
+
+        await self._database.write(write)
+
+    async def hasten(self, team_id: str, *, lane: str, now_ms: int) -> bool:
+        """Make what waits in a lane due now; False when nothing is in it, under way or waiting."""
+
+        def write(connection: Connection) -> bool:
+            is_in_it = of_team(events, team_id) & (events.c.lane == lane)
+            connection.execute(
+                update(events)
+                .where(is_in_it, events.c.state.in_(("parked", "held")))
+                .values(state="parked", due_at_ms=now_ms)
+            )
+            return connection.execute(select(events.c.id).where(is_in_it)).first() is not None
+
+        return await self._database.write(write)
 
     async def adopt(self, team_id: str, *, origin_id: str, scenario_id: str) -> None:
         """Give a webhook's events that belong to no scenario to one."""

@@ -30,6 +30,17 @@ class Incomplete(TeamRows[IncompleteRow]):
         row = await self._database.read(lambda connection: connection.execute(statement).one())
         return row[0], row[1]
 
+    async def open_ids(self, team_id: str, scenario_id: str) -> list[str]:
+        """The ids of the scenario's open ones."""
+        table = incomplete_executions
+        statement = select(table.c.id).where(
+            of_team(table, team_id),
+            table.c.scenario_id == scenario_id,
+            table.c.state.in_(_OPEN),
+        )
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return [row.id for row in rows]
+
     async def begin_resuming(self, team_id: str, id: str) -> None:
         """Take it for a retry, so that two never resume the same.
 

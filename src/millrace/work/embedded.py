@@ -31,6 +31,9 @@ LONGEST_SLEEP_SECONDS = 1.0
 """A lost wake-up delays; it never loses."""
 
 RETRY_AFTER_BUG_MS = 60_000
+"""Doubled each time, so that what always breaks down does not fill the log."""
+
+LONGEST_RETRY_MS = 3_600_000
 
 
 class EmbeddedQueue:
@@ -149,7 +152,8 @@ class EmbeddedQueue:
 
     async def _put_back(self, event: EventRow) -> None:
         """An execution that could not even end is tried again later, from its journal."""
-        due = int(self._clock.now().timestamp() * 1000) + RETRY_AFTER_BUG_MS
+        wait = min(RETRY_AFTER_BUG_MS * 2 ** min(event.attempts - 1, 10), LONGEST_RETRY_MS)
+        due = int(self._clock.now().timestamp() * 1000) + wait
         until = Requeue(due_at_ms=due, execution_id=event.execution_id)
         try:
             await self._store.park(Append(event_id=event.id, epoch=event.epoch), until)
