@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal, TextIO
-
-CONTEXT: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
-"""Ids of what is being worked on (``scenario_id``, ``execution_id`` …), added to every line."""
 
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -34,9 +30,8 @@ def configure(
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
-    """The values of a record: its context first, then what the caller gave as ``extra``."""
-    extra = {key: value for key, value in record.__dict__.items() if key not in _OWN}
-    return {**(CONTEXT.get() or {}), **extra}
+    """The values of a record: what its caller gave as ``extra``."""
+    return {key: value for key, value in record.__dict__.items() if key not in _OWN}
 
 
 class TextFormatter(logging.Formatter):

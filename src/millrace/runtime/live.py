@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 BACKLOG = 1_000
@@ -29,7 +29,7 @@ class Live:
 
     async def subscribe(
         self, team_id: str, *, execution_id: str | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """The events of a team from now on, or those of one execution until it ends."""
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(BACKLOG)
         listeners = self._listeners.setdefault(team_id, set())

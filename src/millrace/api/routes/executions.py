@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -143,14 +144,14 @@ async def execution_events(runtime: The, by: By, id: Id) -> Response:
     if details.execution.finished_at_ms is not None:
         event = {"type": "finished", "execution_id": id, "status": details.execution.status}
         return _stream(_once(event))
-    return _stream(_live(runtime, by.team_id, id))
+    return _stream(live_events(runtime, by.team_id, id))
 
 
 @routes.get("/events", response_class=Response, responses=STREAM)
 @allows("events.read")
 async def team_events(runtime: The, by: By) -> Response:
     """What happens in the team, as it happens."""
-    return _stream(_live(runtime, by.team_id, None))
+    return _stream(live_events(runtime, by.team_id, None))
 
 
 @routes.get("/usage", response_model=Usage)
@@ -175,10 +176,31 @@ def _stream(events: AsyncIterator[bytes]) -> Response:
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-async def _live(runtime: Runtime, team_id: str, execution_id: str | None) -> AsyncIterator[bytes]:
+async def live_events(
+    runtime: Runtime, team_id: str, execution_id: str | None, *, quiet_seconds: float = 15.0
+) -> AsyncIterator[bytes]:
+    """Events as they happen; when none does, a sign of life, so that no proxy hangs up."""
+    events = runtime.live.subscribe(team_id, execution_id=execution_id)
+    waiting: asyncio.Future[dict[str, Any]] | None = None
     yield b": connected\n\n"
-    async for event in runtime.live.subscribe(team_id, execution_id=execution_id):
-        yield _event(event)
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(events))
+            done, _ = await asyncio.wait({waiting}, timeout=quiet_seconds)
+            if not done:
+                yield b": still here\n\n"
+                continue
+            event = waiting.result()
+            waiting = None
+            yield _event(event)
+    except StopAsyncIteration:
+        pass
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        # Otherwise nobody would tell the runtime that there is no listener any more.
+        await events.aclose()
 
 
 async def _once(event: dict[str, Any]) -> AsyncIterator[bytes]:
