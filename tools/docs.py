@@ -26,7 +26,7 @@ Pages = dict[str, str]
 
 def main() -> int:
     """Write the pages, or compare them."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is stale")
     is_check = parser.parse_args().check
     wanted = pages()
@@ -406,7 +406,8 @@ def _type(key: dict[str, Any]) -> str:
     if "$ref" in key:
         return key["$ref"].rpartition("/")[2]
     words = {"array": "list", "object": "mapping", "string": "text", "boolean": "yes or no"}
-    return words.get(key.get("type", ""), key.get("type", "anything"))
+    name: str = key.get("type", "anything")
+    return words.get(name, name)
 
 
 def _consequences(row: Any) -> str:

@@ -26,11 +26,11 @@ def letters(installation):
 
 
 async def record_of(installation, store, key):
-    """One record of a data store, or None."""
+    """One record of a data store; of any key when None is given."""
     stores = await installation.runtime.data_stores.all(by=installation.owner)
     found = next(row for row in stores if row.name == store)
     records = await installation.runtime.data_stores.records(found.id, by=installation.owner)
-    return next((record for record in records if key in (None, record.key)), None)
+    return next(record for record in records if key in (None, record.key))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -115,7 +115,8 @@ async def test_attachments_arrive_as_one_archive(installation):
     assert outcome.finish.status == "success"
     sent = letters(installation)[-1]
     assert sent["Subject"] == "Files of: Papers"
-    assert "2 files from ada@example.com." in sent.get_body().get_content()
+    body, *_ = sent.iter_parts()
+    assert "2 files from ada@example.com." in body.get_content()
     (attachment,) = sent.iter_attachments()
     archive = zipfile.ZipFile(io.BytesIO(attachment.get_content()))
     assert {name: archive.read(name).decode().strip() for name in archive.namelist()} == {
@@ -147,7 +148,7 @@ async def test_an_order_is_reserved_or_asked_for_and_kept(installation):
 
 
 CATALOG = Catalog.load(ROOT / "examples/custom-app/todo")
-CUSTOM = CATALOG.app("todo")
+CUSTOM = next(app for app in CATALOG.apps() if app.name == "todo")
 
 
 def test_the_example_app_keeps_every_rule():

@@ -91,6 +91,11 @@ def test_the_first_page_shows_commands_that_are_run():
     assert len(list(steps(ROOT / "README.md"))) >= 2
 
 
+def test_the_first_page_shows_its_example_as_it_is():
+    example = (ROOT / "examples/scenarios/first.yaml").read_text(encoding="utf-8")
+    assert f"```yaml\n{example}```" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("page", paths(PAGES))
 def test_the_links_of_a_page_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
