@@ -102,7 +102,7 @@ async def test_health_says_the_same_before_and_after_the_framework_is_there(
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as http:
         before = await http.get("/health")
-        app.warm_up()
+        await app.warm_up()
         after = await http.get("/health")
     assert (before.status_code, before.json()) == (after.status_code, after.json())
     assert before.headers["content-type"] == after.headers["content-type"]

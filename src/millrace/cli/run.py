@@ -113,7 +113,7 @@ async def _run(
     from millrace.api.values import plain
     from millrace.cli.building import build_runtime, network
     from millrace.runtime.program import Program
-    from millrace.runtime.scenarios import check_start, checked_inputs, starts_with_an_event
+    from millrace.runtime.starting import check_start, checked_inputs, starts_with_an_event
     from millrace.scenario.formats import read_scenario
     from millrace.scenario.problems import invalid
 

@@ -12,20 +12,20 @@ import msgspec
 
 from millrace.appkit.catalog import Catalog
 from millrace.clock import Clock
-from millrace.errors import BundleValidationError, NotFound, RequestInvalid, ScenarioInvalid
-from millrace.expressions.coerce import coerce
+from millrace.errors import NotFound, RequestInvalid, ScenarioInvalid
 from millrace.ids import new_id
 from millrace.runtime.activity import Activity
 from millrace.runtime.actor import Actor
 from millrace.runtime.checking import Checker
 from millrace.runtime.executions import Executions
 from millrace.runtime.journal import milliseconds
-from millrace.runtime.program import Program
+from millrace.runtime.portable import needs_of, pin
+from millrace.runtime.starting import check_start, checked_inputs
 from millrace.runtime.webhooks import Webhooks
 from millrace.scenario.formats import read_scenario, write_make, write_native
 from millrace.scenario.formats.make_report import Report, compatibility
 from millrace.scenario.formats.schedule import write_schedule
-from millrace.scenario.model import Module, Scenario, Schedule
+from millrace.scenario.model import Scenario, Schedule
 from millrace.scenario.problems import Problem
 from millrace.storage.database import Database
 from millrace.storage.scenarios import ScenarioRow, VersionRow
@@ -507,87 +507,6 @@ class Scenarios:
 
     def _now(self) -> int:
         return milliseconds(self._clock.now())
-
-
-def pin(scenario: Scenario, catalog: Catalog) -> Scenario:
-    """The scenario with every module at a version: those that had none get today's."""
-
-    def pinned(flow: tuple[Module, ...]) -> tuple[Module, ...]:
-        return tuple(one(module) for module in flow)
-
-    def one(module: Module) -> Module:
-        version = module.version
-        if version is None and not module.module.startswith("flow:"):
-            spec = catalog.module(module.module)
-            version = None if spec is None else spec.manifest.version
-        return replace(
-            module,
-            version=version,
-            flow=pinned(module.flow),
-            routes=tuple(replace(route, flow=pinned(route.flow)) for route in module.routes),
-            on_error=None if module.on_error is None else pinned(module.on_error),
-        )
-
-    return replace(scenario, flow=pinned(scenario.flow))
-
-
-def needs_of(scenario: Scenario) -> tuple[Mapping[str, Any], ...]:
-    """What of a team's the scenario names, for whoever gets the file."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for module in scenario.modules():
-        for word, name in module.resources.items():
-            need = found.setdefault(
-                (word, name), {word: name, "app": module.module.partition(":")[0], "for": []}
-            )
-            need["for"].append(module.id)
-    return tuple(found.values())
-
-
-def checked_inputs(scenario: Scenario, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs as the scenario declares them: coerced, defaults filled in.
-
-    Raises:
-        RequestInvalid: one is missing, unknown or of the wrong type.
-    """
-    declared = {item.name: item for item in scenario.inputs}
-    if unknown := given.keys() - declared.keys():
-        known = ", ".join(declared) or "none"
-        raise RequestInvalid(f"There is no input {min(unknown)!r}; there are: {known}.")
-    values: dict[str, Any] = {}
-    for name, item in declared.items():
-        value = given.get(name, item.default)
-        if value is None or value == "":
-            if item.is_required:
-                raise RequestInvalid(f"The input {name!r} is required.")
-            values[name] = item.default
-            continue
-        try:
-            values[name] = coerce(value, item.type)
-        except BundleValidationError as error:
-            raise RequestInvalid(f"The input {name!r}: {error.message}") from error
-    return values
-
-
-def starts_with_an_event(program: Program) -> bool:
-    """Whether the scenario begins with something that arrives and cannot be asked for."""
-    first = program.plan.first
-    traits = None if first is None else first.traits
-    return traits is not None and traits.kind == "instant-trigger"
-
-
-def check_start(program: Program, bundles: list[dict[str, Any]] | None) -> None:
-    """See that a scenario can be started by hand.
-
-    Raises:
-        RequestInvalid: it is empty, or starts with something that only arrives.
-    """
-    if not program.scenario.flow:
-        raise RequestInvalid("The scenario is empty. Add a module first.")
-    if bundles is None and starts_with_an_event(program):
-        raise RequestInvalid(
-            "This scenario starts with what a webhook receives. Give bundles to start it with, "
-            "or activate it and send a request."
-        )
 
 
 def _check_size(text: str) -> None:
