@@ -12,10 +12,14 @@ import yaml
 from millrace.appkit.cases import differences, run_case
 from millrace.appkit.catalog import Catalog
 from millrace.appkit.check import check_app
+from millrace.scenario.check import check
+from millrace.scenario.formats.native import read_native
 from millrace.scenario.schema import json_schema
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted(path.stem for path in (ROOT / "examples/scenarios").glob("*.yaml"))
+CATALOG = Catalog.load(ROOT / "examples/custom-app/todo")
+CUSTOM = next(app for app in CATALOG.apps() if app.name == "todo")
 ORDER = {"customer": "Ada", "lines": [{"sku": "lamp", "qty": 2}, {"sku": "chair", "qty": 500}]}
 
 
@@ -37,6 +41,14 @@ async def record_of(installation, store, key):
 def test_an_example_fits_the_published_schema(name):
     text = (ROOT / "examples/scenarios" / f"{name}.yaml").read_text(encoding="utf-8")
     jsonschema.validate(yaml.safe_load(text), json_schema())
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nothing_is_wrong_with_an_example(name):
+    scenario = read_native((ROOT / "examples/scenarios" / f"{name}.yaml").read_bytes())
+    known = [module for app in CATALOG.apps() for module in app.module_names]
+    problems = check(scenario, CATALOG.traits, names=known)
+    assert [str(problem) for problem in problems if problem.severity == "error"] == []
 
 
 def test_every_example_is_run_here():
@@ -145,10 +157,6 @@ async def test_an_order_is_reserved_or_asked_for_and_kept(installation):
         ("lamp", "reserved"),
         ("chair", "asked for"),
     ]
-
-
-CATALOG = Catalog.load(ROOT / "examples/custom-app/todo")
-CUSTOM = next(app for app in CATALOG.apps() if app.name == "todo")
 
 
 def test_the_example_app_keeps_every_rule():

@@ -13,6 +13,8 @@ from millrace import errors
 from millrace.appkit.catalog import load_catalog
 from millrace.cli.main import cli
 from millrace.expressions import FUNCTIONS, OPERATORS
+from millrace.scenario.check import check
+from millrace.scenario.formats.native import read_native
 from millrace.settings import known_settings
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +91,22 @@ def test_the_commands_of_a_page_print_what_it_shows(page, folder):
 
 def test_the_first_page_shows_commands_that_are_run():
     assert len(list(steps(ROOT / "README.md"))) >= 2
+
+
+def scenarios():
+    """Every scenario that a page shows, whether it is run there or not."""
+    for page in PAGES:
+        for match in re.finditer(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.M | re.S):
+            if "millrace: 1" in match[1]:
+                line = page.read_text("utf-8")[: match.start()].count("\n") + 2
+                yield pytest.param(match[1], id=f"{page.relative_to(ROOT)}:{line}")
+
+
+@pytest.mark.parametrize("text", list(scenarios()))
+def test_a_scenario_that_a_page_shows_has_no_problems(text):
+    catalog = load_catalog()
+    names = [name for app in catalog.apps() for name in app.module_names]
+    assert [str(problem) for problem in check(read_native(text), catalog.traits, names=names)] == []
 
 
 def test_the_first_page_shows_its_example_as_it_is():
