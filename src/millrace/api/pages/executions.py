@@ -42,6 +42,15 @@ from millrace.storage.store import ExecutionRow
 
 routes = Routes()
 
+EVENTS = {
+    "kept": "kept as incomplete",
+    "waited": "waited",
+    "commit": "committed",
+    "rollback": "rolled back",
+    "cancelled": "stopped by a person",
+}
+"""What is in a journal besides operations."""
+
 
 @routes.get("/executions")
 @allows("history.read")
@@ -146,14 +155,17 @@ def _operation(operation: Operation) -> Html:
     elif isinstance(operation.output, list):
         result = span(counted(len(operation.output), "bundle"), class_="soft small")
     else:
-        result = span(operation.kind if not operation.module else "", class_="soft small")
+        result = html()
+    mark, said = ("✕", "failed") if error else ("✓", "done")
+    if operation.kind in EVENTS:
+        mark, said = "·", "noted"
     took = span_of(operation.duration_ms) if operation.kind == "module" else ""
     warnings = [div(warning, class_="small soft") for warning in operation.warnings]
     return details(
         summary(
-            span("✕" if error else "✓", class_="mark", aria_label="failed" if error else "done"),
+            span(mark, class_="mark", aria_label=said),
             span(operation.module, class_="mono id"),
-            span(operation.name or operation.kind, class_="name"),
+            span(EVENTS.get(operation.kind) or operation.name or operation.kind, class_="name"),
             result,
             span(took, class_="soft small took"),
         ),
