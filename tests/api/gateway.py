@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from millrace.api.hooks import Hooks
 from millrace.runtime.actor import Actor
-from millrace.runtime.wire import Runtime
+from millrace.runtime.wire import Runtime, build
 from millrace.storage.store import ExecutionRow
 
 
@@ -112,6 +116,15 @@ class Gateway:
                     return rows
                 await asyncio.sleep(0.005)
 
+    async def parked(self) -> None:
+        """Wait until the newest execution has left memory."""
+        async with asyncio.timeout(10):
+            while True:
+                rows = await self.runtime.history.page(by=self.owner, status="waiting")
+                if rows and self.runtime.queue.is_idle:
+                    return
+                await asyncio.sleep(0.005)
+
     async def bundles(self, count: int = 1) -> list[dict[str, Any]]:
         """What the trigger gave, execution by execution, once there are so many."""
         found = []
@@ -124,3 +137,30 @@ class Gateway:
         """What the trigger of the only execution gave."""
         (bundle,) = await self.bundles()
         return bundle
+
+
+class FakeClock:
+    """Moves when told."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def move(self, **span: float) -> None:
+        self.at += timedelta(**span)
+
+
+@pytest.fixture(name="clock")
+def clock_fixture() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(name="gateway")
+async def gateway_fixture(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Gateway]:
+    """A gateway before an empty installation."""
+    runtime = await build(tmp_path / "data", clock=clock)
+    await runtime.start(is_scheduling=False)
+    yield Gateway(runtime, await runtime.users.ensure_owner())
+    await runtime.close()

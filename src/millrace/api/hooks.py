@@ -67,6 +67,7 @@ class Hooks:
         programs: Scenario versions ready to run.
         executions: Where events are put.
         reply_seconds: How long a caller waits for a response module.
+        max_queue: Events that may wait at a webhook whose scenario does not run.
         trusted_proxies: Addresses whose ``X-Forwarded-For`` is believed.
     """
 
@@ -78,6 +79,7 @@ class Hooks:
         executions: Executions,
         *,
         reply_seconds: float = REPLY_SECONDS,
+        max_queue: int = MAX_QUEUE,
         trusted_proxies: frozenset[str] = frozenset(),
     ) -> None:
         self._webhooks = webhooks
@@ -85,6 +87,7 @@ class Hooks:
         self._programs = programs
         self._executions = executions
         self._reply_seconds = reply_seconds
+        self._max_queue = max_queue
         self._trusted = trusted_proxies
         self._buckets = Buckets()
 
@@ -127,7 +130,7 @@ class Hooks:
             if row.published_version_id is not None:
                 program = await self._programs.published(hook.team_id, hook.scenario_id)
                 is_on = row.is_active
-        if not is_on and await self._webhooks.waiting(hook) >= MAX_QUEUE:
+        if not is_on and await self._webhooks.waiting(hook) >= self._max_queue:
             raise Refused(429, "The queue of this webhook is full.", retry_after_seconds=60)
         _, fresh = self._executions.put(
             team_id=hook.team_id,

@@ -693,12 +693,19 @@ class Driver:
         self.last_append = self._write(self._take_append())
 
     async def _durable(self) -> None:
-        """Wait until everything recorded so far is on disk; then responders may be heard."""
-        if self.last_append is not None:
-            await self.last_append
-            self.last_append = None
-        await self._write(self._take_append())
-        self.send_responses()
+        """Wait until everything recorded so far is on disk; then responders may be heard.
+
+        It is handed over before anything is waited for: until then no other execution sees what
+        this one wrote into a data store. Without auto-commit a response waits for the end, because
+        an error may still take its place.
+        """
+        before, self.last_append = self.last_append, None
+        future = self._write(self._take_append())
+        if before is not None:
+            await before
+        await future
+        if self.auto_commit:
+            self.send_responses()
 
     def _write(self, append: Append) -> asyncio.Future[None]:
         future = self.services.store.append(append)

@@ -274,11 +274,11 @@ class Executions:
         except NotFound as error:
             await self._drop(event, str(error))
             return None, None
-        if row is not None and not await self._may_begin(event, program, row):
-            # What has begun goes on: its own failures are no reason to stop in the middle.
-            if not (is_resumed and await self._has_begun(event)):
-                await self._hold(event, program)
-                return None, None
+        # What has begun goes on: its own failures are no reason to stop in the middle.
+        is_new = not (is_resumed and await self._has_begun(event))
+        if is_new and row is not None and not await self._may_begin(event, program, row):
+            await self._hold(event, program)
+            return None, None
         resumption, lane = None, event.lane
         if event.kind == "retry":
             kept = await self._kept(event)

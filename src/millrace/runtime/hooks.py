@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from millrace.appkit.call import Files
-from millrace.appkit.text import decode_text, json_loads
+from millrace.appkit.text import charset_of, decode_text, json_loads
 from millrace.errors import DataError, ModuleError
 from millrace.expressions import coerce
 from millrace.expressions.values import Binary
@@ -179,7 +179,7 @@ def _read_body(request: Request, files: Files) -> dict[str, Any]:
     if kind.startswith(b"text/") or kind in (b"application/xml", b""):
         if not kind and request.body.lstrip()[:1] in (b"{", b"["):
             return read_json(request.body)
-        return {"value": decode_text(request.body, declared.decode("latin-1"))}
+        return {"value": decode_text(request.body, charset_of(declared.decode("latin-1")))}
     media_type = kind.decode("latin-1")
     return {"data": files.keep(request.body, name="body", media_type=media_type)}
 
@@ -233,8 +233,8 @@ def _add(values: dict[str, Any], name: str, value: Any) -> None:
 
 def _read_parts(body: bytes, declared: bytes, files: Files) -> dict[str, Any]:
     """A multipart form: fields as text, files as ``{name, mime, data}``."""
-    from python_multipart import MultipartParser, parse_options_header
     from python_multipart.exceptions import FormParserError
+    from python_multipart.multipart import MultipartParser, parse_options_header
 
     boundary = parse_options_header(declared)[1].get(b"boundary")
     if not boundary:
@@ -312,7 +312,7 @@ class _Parts:
         self.is_ended = True
 
     def _end(self) -> None:
-        from python_multipart import parse_options_header
+        from python_multipart.multipart import parse_options_header
 
         options = parse_options_header(self._headers.get(b"content-disposition", b""))[1]
         name = options.get(b"name", b"").decode("utf-8", "replace")
