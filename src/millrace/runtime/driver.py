@@ -2,8 +2,9 @@
 
 The rules (ARCHITECTURE.md, "Effects"):
 
-* What was recorded is on disk before anything outside is touched, answered or said to be done. The
-  intent of an effect travels in the same commit as the results before it: one durable write each.
+* Before something outside is changed, answered or said to be done, everything recorded is on disk.
+  The intent of an effect travels in the same commit as the results before it: one durable write
+  each. Reading waits only for the event itself and for the answers of earlier effects.
 * Pure modules run at once on the loop's thread and wait for nothing.
 * After a restart the journal is told to a new interpreter; what remains unanswered is done, as far
   as its effect allows it. An effect that may or may not have happened is never tried again: the
@@ -14,11 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from inspect import isawaitable
+from itertools import count as counting
 from itertools import islice
 from time import perf_counter_ns
 from typing import Any
@@ -53,8 +56,10 @@ from millrace.engine.events import (
 )
 from millrace.errors import ModuleError, ModuleTimeoutError, UnexpectedError
 from millrace.runtime.journal import (
+    ConfidentialJournal,
     Journal,
     Record,
+    Sealer,
     decode,
     encode,
     event_of,
@@ -69,12 +74,18 @@ from millrace.storage.store import (
     Append,
     EventRow,
     ExecutionRow,
+    FileUse,
     IncompleteRow,
     RecordWrite,
     StateWrite,
 )
+from millrace.vault.seal import KEY_BYTES
+from millrace.vault.seal import Sealer as ExecutionSealer
 
 _LOG = logging.getLogger(__name__)
+
+SECRET = "key/"  # noqa: S105 - a name, not a key
+"""Begins the names under which the keys of confidential executions are kept."""
 
 EFFECTS = frozenset({"keyed", "checkable", "blind"})
 """What changes something outside: its intent is on disk before, its answer at once after."""
@@ -158,9 +169,10 @@ class Driver:
             names=self._names(),
             read_bytes=files.read,
         )
-        self.journal = Journal(
-            team_id=event.team_id, execution_id=job.execution_id, sealer=self.sealer
-        )
+        self.secret = os.urandom(KEY_BYTES) if program.scenario.settings.confidential else b""
+        """The key of a confidential execution alone; empty for any other."""
+        self.is_secret_written = False
+        self.journal = self._new_journal(counting())
         self.transaction = Transaction(
             team_id=event.team_id,
             records=services.store.records,
@@ -180,6 +192,8 @@ class Driver:
         """Writes that the next append makes true."""
         self.pending_states: dict[str, StateWrite] = {}
         self.pending_incomplete: list[IncompleteRow] = []
+        self.pending_files: dict[str, FileUse] = {}
+        """Files that this execution keeps from being deleted."""
         self.streams: dict[str, Any] = {}
         self.responses: list[dict[str, Any]] = []
         """Answers of responders that wait for what came before them to be on disk."""
@@ -198,6 +212,36 @@ class Driver:
         self.waiter: asyncio.Task[Any] | None = None
         self.auto_commit = program.scenario.settings.auto_commit
         self.is_watched = services.live.is_watched(event.team_id)
+
+    def _new_journal(self, numbers: Iterator[int]) -> Journal | ConfidentialJournal:
+        execution_id = self.job.execution_id
+        public = Journal(
+            team_id=self.team_id, execution_id=execution_id, sealer=self.sealer, numbers=numbers
+        )
+        if not self.secret:
+            return public
+        sealer = self._own_sealer()
+        secret = Journal(
+            team_id=self.team_id,
+            execution_id=execution_id,
+            sealer=sealer,
+            numbers=numbers,
+            kind="secret",
+        )
+        return ConfidentialJournal(secret=secret, public=public)
+
+    def _own_sealer(self) -> Sealer:
+        """What the records that a restart needs are sealed with."""
+        if not self.secret:
+            return self.sealer
+        return ExecutionSealer(self.secret, scope=self.job.execution_id.encode())
+
+    def _secret_state(self, body: bytes | None) -> StateWrite:
+        """The execution's own key, kept as long as the execution may have to be resumed."""
+        module, scenario_id = f"{SECRET}{self.job.execution_id}", self.program.scenario_id
+        if body is not None:
+            body = self.sealer.seal(body, state_context(scenario_id, module))
+        return StateWrite(team_id=self.team_id, scenario_id=scenario_id, module=module, body=body)
 
     def _names(self) -> dict[str, Any]:
         program = self.program
@@ -246,6 +290,9 @@ class Driver:
                 kind = command.__class__
                 if kind is Note:
                     self._note(command)  # type: ignore[arg-type]
+                    continue
+                if kind is CallModule and run.is_stopping:
+                    # An end was decided after this was asked: nothing more may happen outside.
                     continue
                 if kind is CallModule:
                     operator = operators[command.node]  # type: ignore[union-attr]
@@ -546,6 +593,8 @@ class Driver:
         took = (perf_counter_ns() - began) // 1000
         record = Record("a", command.call, command.module, at, took, given, bundles, None, extra)
         _, files = self.journal.add(record)
+        if files:
+            self._keep_files(files)
         if self.transaction.writes and self.auto_commit:
             self.pending_writes += self.transaction.take()
         if self.is_watched:
@@ -553,6 +602,18 @@ class Driver:
         return ModuleAnswered(
             command.call, at, bundles, has_more, transfer, tuple(files) if files else ()
         )
+
+    def _keep_files(self, files: list[tuple[str, int]]) -> None:
+        """Note which files the history refers to, so that they live as long as it does."""
+        for id, size in files:
+            if id not in self.pending_files:
+                self.pending_files[id] = FileUse(
+                    team_id=self.team_id,
+                    file_id=id,
+                    execution_id=self.job.execution_id,
+                    size_bytes=size,
+                    created_at_ms=milliseconds(self.now),
+                )
 
     def _uncommitted(self, command: CallModule, extra: dict[str, Any]) -> dict[str, Any]:
         """What a replay must put back, because no commit has made it true yet."""
@@ -575,6 +636,8 @@ class Driver:
         return size if size >= SMALL_BYTES else 0
 
     def _failed(self, command: CallModule, error: ModuleError, at: datetime, began: int) -> Event:
+        # A generator that raised gives nothing any more: a repetition begins it anew.
+        self.streams.pop(command.key, None)
         node = self.program.plan.nodes[command.node]
         failure = Failure.of(error)
         failure = msgspec.structs.replace(
@@ -593,7 +656,9 @@ class Driver:
     def _note(self, note: Note) -> None:
         failure = None if note.failure is None else list(msgspec.structs.astuple(note.failure))
         record = Record("n", note.call, note.module, self.now, 0, note.input, note.output, failure)
-        self.journal.add(record)
+        _, files = self.journal.add(record)
+        if files:
+            self._keep_files(files)
         self.since_checkpoint += 1
         if self.is_watched:
             self._publish(record)
@@ -652,6 +717,8 @@ class Driver:
             max_attempts=policy.attempts if policy else 0,
             interval_seconds=policy.interval_seconds if policy else 0,
         )
+        if policy is not None and failure.retry_after_seconds:
+            row.retry_at_ms = now_ms + round(failure.retry_after_seconds * 1000)
         plain = encode(
             {"resumption": command.resumption, "kind": self.job.kind, "lane": self.job.lane}
         )
@@ -661,10 +728,18 @@ class Driver:
 
     # -- the disk --------------------------------------------------------------------------------
 
-    def _take_append(self) -> Append:
+    def _take_append(self, *, is_last: bool = False) -> Append:
         """Everything recorded that is not on its way to the disk yet."""
         self.is_owed = False
-        segments = self.journal.take()
+        if is_last:
+            segments = self.journal.take_last()
+            if self.is_secret_written:
+                self.pending_states[SECRET] = self._secret_state(None)
+        else:
+            segments = self.journal.take()
+            if self.secret and not self.is_secret_written and self.program.version_id:
+                self.pending_states[SECRET] = self._secret_state(self.secret)
+                self.is_secret_written = True
         is_due = self.since_checkpoint >= CHECKPOINT_OPERATIONS
         if is_due and self.is_settled and not self.run_.is_over:
             self.since_checkpoint = 0
@@ -675,12 +750,14 @@ class Driver:
             segments=segments,
             writes=self.pending_writes,
             states=list(self.pending_states.values()),
+            files=list(self.pending_files.values()),
             incomplete=self.pending_incomplete,
         )
         if not self.is_written:
             append.execution = self._row("running")
             self.is_written = True
         self.pending_writes, self.pending_states, self.pending_incomplete = [], {}, []
+        self.pending_files = {}
         return append
 
     def _frozen(self) -> dict[str, Any]:
@@ -732,14 +809,15 @@ class Driver:
             return self._begin()
         self.is_written = True
         last = segments[-1].number if segments else after
-        self.journal = Journal(
-            team_id=self.team_id,
-            execution_id=execution_id,
-            sealer=self.sealer,
-            number=last + 1,
-        )
+        if self.secret:
+            sealed = await store.state(self.team_id, self.program.scenario_id)
+            name = f"{SECRET}{execution_id}"
+            context = state_context(self.program.scenario_id, name)
+            self.secret = self.sealer.open(sealed[name], context)
+            self.is_secret_written = True
+        self.journal, sealer = self._new_journal(counting(last + 1)), self._own_sealer()
         if checkpoint is not None:
-            frozen = read_checkpoint(checkpoint, self.sealer)
+            frozen = read_checkpoint(checkpoint, sealer)
             self.run_ = thaw(
                 self.program.plan,
                 frozen["run"],
@@ -749,9 +827,11 @@ class Driver:
                 read_bytes=self.context.files.read,
             )
             self.states, self.committed_states = frozen["states"], frozen["committed"]
+        kind = "secret" if self.secret else "records"
         for segment in segments:
-            for record in read_records(segment, self.sealer):
-                self._replay(record)
+            if segment.kind == kind:
+                for record in read_records(segment, sealer):
+                    self._replay(record)
         self.resumed_at = self.run_.operations
         self.send_responses()
         return self.run_.waiting()
@@ -851,10 +931,10 @@ class Driver:
                 row.error_message = finish.failure.message
                 row.error_module = finish.failure.module or None
             summary = {"by_module": finish.by_module, "links": finish.links}
-            if finish.outputs is not None:
+            if finish.outputs is not None and not self.secret:
                 summary["outputs"] = finish.outputs
             row.summary = self.sealer.seal(encode(summary), summary_context(row.id))
-        append = self._take_append()
+        append = self._take_append(is_last=parked_until is None)
         append.execution = row
         return Outcome(
             finish=finish,

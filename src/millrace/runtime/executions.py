@@ -17,6 +17,7 @@ from millrace.expressions.convert import text_of
 from millrace.expressions.scope import Scope
 from millrace.ids import new_id
 from millrace.runtime.driver import (
+    SECRET,
     Driver,
     Job,
     Outcome,
@@ -354,7 +355,7 @@ class Executions:
 
     async def _hold(self, event: EventRow, program: Program) -> None:
         """Put back what may not begin; it is looked at again when something has changed."""
-        until = Requeue(due_at_ms=event.due_at_ms, state="held")
+        until = Requeue(due_at_ms=event.due_at_ms, state="held", execution_id=event.execution_id)
         await self.services.store.park(Append(event_id=event.id, epoch=event.epoch), until)
         # What it waited for may have come about while it was put back.
         row = await self.programs.row(event.team_id, event.scenario_id or "")
@@ -381,6 +382,7 @@ class Executions:
         return {
             module: decode(sealer.open(body, state_context(scenario_id, module)))
             for module, body in sealed.items()
+            if not module.startswith(SECRET)
         }
 
     async def _kept(self, event: EventRow) -> dict[str, Any] | None:
@@ -503,8 +505,8 @@ class Executions:
                 return
             attempts = job.event.attempts
             if default_of(failure.type).is_retried and attempts <= len(RERUN_SECONDS):
-                wait = RERUN_SECONDS[attempts - 1] * 1000
-                end.requeue = Requeue(due_at_ms=now_ms + wait)
+                wait = max(RERUN_SECONDS[attempts - 1], failure.retry_after_seconds or 0)
+                end.requeue = Requeue(due_at_ms=now_ms + round(wait * 1000))
                 return
         if any(kept.error_module == failure.module for kept in end.incomplete):
             return
@@ -541,7 +543,9 @@ class Executions:
         kept.expires_at_ms = kept.created_at_ms + INCOMPLETE_DAYS * 86_400_000
         wait = _retry_wait(kept.max_attempts, kept.attempts, kept.interval_seconds)
         if wait is not None:
-            kept.retry_at_ms = kept.created_at_ms + wait * 1000
+            # Not before the time that the service asked for.
+            due_at_ms = kept.created_at_ms + wait * 1000
+            kept.retry_at_ms = max(due_at_ms, kept.retry_at_ms or 0)
             end.events = [*end.events, self._retry_event(kept, due_at_ms=kept.retry_at_ms)]
 
     def _conclude_retry(self, job: Job, outcome: Outcome, end: Finish) -> None:
@@ -572,7 +576,7 @@ class Executions:
             wait = _retry_wait(again.max_attempts, attempts, again.interval_seconds)
             if wait is not None:
                 now_ms = milliseconds(self.services.clock.now())
-                change.retry_at_ms = now_ms + wait * 1000
+                change.retry_at_ms = max(now_ms + wait * 1000, again.retry_at_ms or 0)
                 again.id = origin
                 end.events = [*end.events, self._retry_event(again, due_at_ms=change.retry_at_ms)]
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -43,7 +44,7 @@ from millrace.engine.events import (
 )
 from millrace.expressions.scope import ERASE, Marker
 from millrace.expressions.values import Binary
-from millrace.storage.store import Segment
+from millrace.storage.store import Segment, SegmentKind
 
 COMPRESS_FROM_BYTES = 600
 """Below that, compression costs more time than it saves bytes (measured on small bundles)."""
@@ -175,18 +176,36 @@ class Journal:
         team_id: Of the segments' rows.
         execution_id: Of the segments' rows, and bound into the seal.
         sealer: Seals a segment's bytes.
-        number: The first segment's number; behind those already written when resuming.
+        numbers: Gives the segments their numbers; behind those already written when resuming.
+        kind: ``records``, or ``secret`` for those of a confidential execution.
     """
 
     __slots__ = (
-        "_buffer", "_count", "_execution_id", "_first", "_last", "_number", "_sealer", "_team_id",
+        "_buffer",
+        "_count",
+        "_execution_id",
+        "_first",
+        "_kind",
+        "_last",
+        "_numbers",
+        "_sealer",
+        "_team_id",
     )  # fmt: skip
 
-    def __init__(self, *, team_id: str, execution_id: str, sealer: Sealer, number: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        team_id: str,
+        execution_id: str,
+        sealer: Sealer,
+        numbers: Iterator[int] | None = None,
+        kind: SegmentKind = "records",
+    ) -> None:
         self._team_id = team_id
         self._execution_id = execution_id
         self._sealer = sealer
-        self._number = number
+        self._numbers = numbers if numbers is not None else count()
+        self._kind: SegmentKind = kind
         self._buffer = bytearray()
         self._first = self._last = 0
         self._count = 0
@@ -226,18 +245,20 @@ class Journal:
         if not self._count:
             return []
         # encode_into leaves the buffer at the right length, so it can be taken as it is.
-        segment = self._segment("records", bytes(self._buffer), self._first, self._last)
+        segment = self._segment(self._kind, bytes(self._buffer), self._first, self._last)
         self._buffer.clear()
         self._count = 0
         return [segment]
+
+    take_last = take
+    """What is left at the end."""
 
     def checkpoint(self, frozen: Any, *, call: int) -> Segment:
         """A checkpoint as a segment; everything recorded before must be taken first."""
         return self._segment("checkpoint", encode(frozen), call, call)
 
-    def _segment(self, kind: Any, plain: bytes, first: int, last: int) -> Segment:
-        number = self._number
-        self._number += 1
+    def _segment(self, kind: SegmentKind, plain: bytes, first: int, last: int) -> Segment:
+        number = next(self._numbers)
         body = pack(plain)
         return Segment(
             team_id=self._team_id,
@@ -248,6 +269,47 @@ class Journal:
             kind=kind,
             body=self._sealer.seal(body, segment_context(self._execution_id, number)),
         )
+
+
+class ConfidentialJournal:
+    """The journal of an execution whose data nobody may read afterwards; used like `Journal`.
+
+    Everything is recorded twice: whole, sealed with a key of the execution alone, because going on
+    after a restart needs it; and without any data, sealed as ever, because people may know that it
+    ran. At the end the key is destroyed, and of the first nothing can be read.
+
+    Args:
+        secret: Takes the whole records.
+        public: Takes what the history shows.
+    """
+
+    __slots__ = ("_public", "_secret")
+
+    def __init__(self, *, secret: Journal, public: Journal) -> None:
+        self._secret = secret
+        self._public = public
+
+    @property
+    def is_full(self) -> bool:
+        """See `Journal.is_full`."""
+        return self._secret.is_full
+
+    def add(self, record: Record) -> tuple[int, list[tuple[str, int]]]:
+        """See `Journal.add`."""
+        self._public.add(record._replace(input=None, output=None, extra=None))
+        return self._secret.add(record)
+
+    def take(self) -> list[Segment]:
+        """See `Journal.take`."""
+        return [*self._secret.take(), *self._public.take()]
+
+    def take_last(self) -> list[Segment]:
+        """What is left at the end: nothing secret needs to be written any more."""
+        return self._public.take()
+
+    def checkpoint(self, frozen: Any, *, call: int) -> Segment:
+        """See `Journal.checkpoint`."""
+        return self._secret.checkpoint(frozen, call=call)
 
 
 def segment_context(execution_id: str, number: int) -> bytes:

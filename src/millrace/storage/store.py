@@ -40,7 +40,8 @@ EventKind = Literal["manual", "webhook", "mail", "schedule", "call", "retry"]
 ExecutionStatus = Literal[
     "running", "waiting", "success", "warning", "error", "incomplete", "stopped"
 ]
-SegmentKind = Literal["records", "checkpoint"]
+SegmentKind = Literal["records", "checkpoint", "secret"]
+"""``secret``: records sealed with a key of the execution alone, which is destroyed at its end."""
 IncompleteState = Literal["waiting", "resuming", "resolved", "discarded"]
 
 
