@@ -80,7 +80,7 @@ async def test_only_allowed_addresses_may_call(gateway, client, status):
 
 async def test_a_forwarded_address_is_believed_from_a_known_proxy_only(gateway):
     token = await gateway.webhook(allow=["10.0.0.1"])
-    told = Gateway(gateway.runtime, gateway.owner, trusted_proxies=frozenset({"192.0.2.9"}))
+    told = Gateway(gateway.runtime, gateway.owner, trusted_proxies=["192.0.2.9"])
 
     async def status(asked, client, *forwarded):
         headers = [("X-Forwarded-For", value) for value in forwarded]

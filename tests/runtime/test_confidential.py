@@ -52,7 +52,7 @@ async def test_what_a_restart_needs_cannot_be_read_when_it_is_over(tmp_path: Pat
         waiting = asyncio.ensure_future(
             received(runtime, program, {"secret": MARKER, "pause": 300})
         )
-        while not [row for row in await executions(runtime, owner) if row.status == "waiting"]:
+        while not [row for row in await executions(runtime, owner) if row.status == "waiting"]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         waiting.cancel()
         row = (await executions(runtime, owner))[0]
@@ -71,5 +71,5 @@ async def test_what_a_restart_needs_cannot_be_read_when_it_is_over(tmp_path: Pat
             await asyncio.sleep(0.01)
         assert (await executions(runtime, owner))[0].operations == 4
         assert await runtime.store.state(owner.team_id, id) == {}
-    for file in tmp_path.glob("millrace.db*"):
+    for file in tmp_path.glob("millrace.db*"):  # noqa: ASYNC240
         assert MARKER.encode() not in file.read_bytes()

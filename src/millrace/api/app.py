@@ -47,7 +47,7 @@ class App:
             runtime.programs,
             runtime.executions,
             reply_seconds=settings.hooks.reply_seconds,
-            trusted_proxies=frozenset(settings.trusted_proxies),
+            trusted_proxies=settings.trusted_proxies,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

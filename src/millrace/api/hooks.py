@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from ipaddress import ip_network
 from typing import Any
 
 from millrace.appkit.call import Files
@@ -26,11 +27,13 @@ from millrace.runtime.hooks import (
     Reply,
     Request,
     admit,
+    is_within,
     plain_reply,
     read_bundle,
     reply_of,
 )
 from millrace.runtime.journal import milliseconds
+from millrace.runtime.program import Program
 from millrace.runtime.programs import Programs
 from millrace.runtime.services import Services
 from millrace.runtime.webhooks import HookConfig, Webhooks
@@ -68,7 +71,7 @@ class Hooks:
         executions: Where events are put.
         reply_seconds: How long a caller waits for a response module.
         max_queue: Events that may wait at a webhook whose scenario does not run.
-        trusted_proxies: Addresses whose ``X-Forwarded-For`` is believed.
+        trusted_proxies: Networks of proxies whose ``X-Forwarded-For`` is believed.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Hooks:
         *,
         reply_seconds: float = REPLY_SECONDS,
         max_queue: int = MAX_QUEUE,
-        trusted_proxies: frozenset[str] = frozenset(),
+        trusted_proxies: Iterable[str] = (),
     ) -> None:
         self._webhooks = webhooks
         self._services = services
@@ -88,7 +91,7 @@ class Hooks:
         self._executions = executions
         self._reply_seconds = reply_seconds
         self._max_queue = max_queue
-        self._trusted = trusted_proxies
+        self._trusted = tuple(ip_network(text, strict=False) for text in trusted_proxies)
         self._buckets = Buckets()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +131,7 @@ class Hooks:
         if hook.scenario_id is not None:
             row = await self._programs.row(hook.team_id, hook.scenario_id)
             if row.published_version_id is not None:
-                program = await self._programs.published(hook.team_id, hook.scenario_id)
+                program = await self._program(hook)
                 is_on = row.is_active
         if not is_on and await self._webhooks.waiting(hook) >= self._max_queue:
             raise Refused(429, "The queue of this webhook is full.", retry_after_seconds=60)
@@ -152,6 +155,19 @@ class Hooks:
                 await self._hand_on(hook, token)
             return _ACCEPTED
         return await self._replied(fresh, files)
+
+    async def _program(self, hook: HookConfig) -> Program | None:
+        """What is to run; None when it cannot be made ready, and the event is kept all the same."""
+        try:
+            return await self._programs.published(hook.team_id, hook.scenario_id or "")
+        except StorageError:
+            raise
+        except MillraceError:
+            _LOG.exception(
+                "a scenario cannot be made ready; its events are kept",
+                extra={"scenario_id": hook.scenario_id},
+            )
+            return None
 
     async def _replied(self, fresh: Fresh, files: Files) -> Reply:
         """What the scenario answers, or what is said in its place."""
@@ -211,13 +227,13 @@ class Hooks:
         """Who calls. A forwarded address is believed only from a proxy that we were told of."""
         client = scope.get("client")
         address = client[0] if client else ""
-        if address in self._trusted:
+        if self._trusted and is_within(address, self._trusted):
             # A proxy may add a header of its own behind the one that the caller made up.
             forwarded = b",".join(
                 value for name, value in request.headers if name == b"x-forwarded-for"
             ).decode("latin-1")
             for candidate in reversed([part.strip() for part in forwarded.split(",")]):
-                if candidate and candidate not in self._trusted:
+                if candidate and not is_within(candidate, self._trusted):
                     return candidate
         return address
 

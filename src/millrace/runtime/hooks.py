@@ -121,7 +121,7 @@ def admit(
     method = hook.settings.method
     if method and request.method != method:
         raise Refused(405, f"This webhook takes {method}.")
-    if hook.networks and not _is_within(request.client, hook.networks):
+    if hook.networks and not is_within(request.client, hook.networks):
         raise Refused(403, "This address may not call the webhook.")
     wait = buckets.take(hook, now_seconds)
     if wait:
@@ -130,7 +130,8 @@ def admit(
     return hook
 
 
-def _is_within(client: str, networks: Sequence[Network]) -> bool:
+def is_within(client: str, networks: Sequence[Network]) -> bool:
+    """Whether an address is one of the networks'; what is no address is in none."""
     try:
         address: Address = ip_address(client)
     except ValueError:

@@ -497,6 +497,9 @@ class _Check:
 
     def given(self, value: Any, one: ParameterLike, at: Parts, module: Module) -> None:
         if isinstance(value, str) and "{{" in value:
+            if module.module == "flow:for-each" and one.name == "collect":
+                # Evaluated at the end of each item's flow, where modules inside can be read.
+                return
             if not one.is_mapped:
                 message = "is taken as written; expressions are not evaluated here"
                 self.add(at, message, "parameter-static", module, "warning")
