@@ -37,9 +37,10 @@
         ├── StorageUnavailable
         └── LeaseLost
 
-A ``ModuleError`` has a public ``type``: people filter on ``{{4.error.type}}``, so the names are those
-of the product that scenarios are imported from. Source: integromat/imt-proto ``src/error.ts``, read
-2026-11-21. What each type does to an execution stands in one table, ``engine/defaults.py``.
+A ``ModuleError`` has a public ``type``: people filter on ``{{4.error.type}}``, so the names are
+those of the product that scenarios are imported from. Source: integromat/imt-proto
+``src/error.ts``, read 2026-11-21. What each type does to an execution stands in one table,
+``engine/defaults.py``.
 
 A message says what, where, and what to do. It never holds a secret or the content of a bundle.
 """

@@ -1,7 +1,7 @@
 """What a value in a bundle can be.
 
-``Value`` is plain data: None, bool, int, float, str, bytes, an aware ``datetime``, a list of values,
-a dict from text to values, or a ``Binary``. Nothing else ever travels in a bundle.
+``Value`` is plain data: None, bool, int, float, str, bytes, an aware ``datetime``, a list of
+values, a dict from text to values, or a ``Binary``. Nothing else ever travels in a bundle.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ class Binary:
     """A file: a reference to bytes kept elsewhere, never the bytes.
 
     An expression sees it as one opaque value; text functions ask the scope for its bytes. It is a
-    plain class, not a dataclass, because the journal's encoder must meet it as something of its own.
+    plain class, not a dataclass, because the journal's encoder must meet it as something of its
+    own.
     """
 
     __slots__ = ("id", "media_type", "name", "size_bytes")
@@ -53,9 +54,10 @@ class Binary:
         raise AttributeError("a Binary does not change")
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Binary)
-            and (self.id, self.name, self.media_type) == (other.id, other.name, other.media_type)
+        return isinstance(other, Binary) and (self.id, self.name, self.media_type) == (
+            other.id,
+            other.name,
+            other.media_type,
         )
 
     def __hash__(self) -> int:

@@ -21,10 +21,15 @@ from millrace.storage.store import Store
 class Connected(Protocol):
     """A connection opened for one execution."""
 
-    fields: Mapping[str, Any]
-    """Secrets included; for the app's function only."""
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """Secrets included; for the app's function only."""
+        ...
 
-    signer: Signer | None
+    @property
+    def signer(self) -> Signer | None:
+        """What signs requests for it."""
+        ...
 
 
 class Resources(Protocol):

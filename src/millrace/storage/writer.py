@@ -24,8 +24,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 from millrace.errors import Conflict, LeaseLost, StorageUnavailable
@@ -102,7 +103,7 @@ class Writer:
             steps: In their order.
             lease: What they do to an event: see `Write.begins`, `Write.holds` and `Write.ends`.
         """
-        return self._enqueue(steps, None, **lease)
+        return self._enqueue(steps, None, lease=lease)
 
     def call(self, function: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
         """Queue a function that reads and writes inside the transaction; the future has its result.
@@ -121,7 +122,7 @@ class Writer:
         call: Callable[[sqlite3.Connection], Any] | None,
         *,
         is_outside: bool = False,
-        **lease: Lease,
+        lease: Mapping[str, Lease] = MappingProxyType({}),
     ) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
