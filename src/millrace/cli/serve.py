@@ -87,6 +87,7 @@ async def _serve(settings: Settings, listening: socket.socket, *, with_demo: boo
     from millrace.api.app import App
     from millrace.cli.building import build_runtime
 
+    stopping = _stopping()
     loopback = [("127.0.0.1/32", None)] if with_demo else []
     runtime = await build_runtime(settings, allow=loopback)
     practice = None
@@ -112,7 +113,7 @@ async def _serve(settings: Settings, listening: socket.socket, *, with_demo: boo
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        await _stop_signal()
+        await stopping.wait()
         await server.close()
     finally:
         if practice is not None:
@@ -135,12 +136,12 @@ async def _start_demo(runtime: Any, owner: Any, settings: Settings) -> tuple[Any
     return service, lines
 
 
-async def _stop_signal() -> None:
-    """Wait until somebody wants the process to end."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+def _stopping() -> asyncio.Event:
+    """Set when somebody wants the process to end, be it in the middle of starting."""
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
 
 
 class _Server:
