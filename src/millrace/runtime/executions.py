@@ -160,8 +160,13 @@ class Executions:
         return event, fresh
 
     def _forget_refused(self, event_id: str, accepted: asyncio.Future[None]) -> None:
-        if accepted.cancelled() or accepted.exception() is not None:
-            self._fresh.pop(event_id, None)
+        error = None if accepted.cancelled() else accepted.exception()
+        if error is None and not accepted.cancelled():
+            return
+        fresh = self._fresh.pop(event_id, None)
+        if fresh is not None:
+            _refuse(fresh.done, error or UnexpectedError("the process ends"))
+            _refuse(fresh.reply, error or UnexpectedError("the process ends"))
 
     async def start(
         self,
