@@ -45,7 +45,7 @@ async def resume(data: Path) -> dict[str, object]:
     await runtime.start(is_scheduling=False)
     while True:
         drivers = list(runtime.executions.drivers.values())
-        if drivers and drivers[0].run_.operations > drivers[0].resumed_at > 0:
+        if drivers and drivers[0].ledger.run.operations > drivers[0].resumed_at > 0:
             break
         await asyncio.sleep(0.001)
     took = time.perf_counter() - begun

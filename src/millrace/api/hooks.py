@@ -15,7 +15,7 @@ from typing import Any
 from millrace.appkit.call import Files
 from millrace.errors import MillraceError, ModuleError, StorageError
 from millrace.ids import new_id
-from millrace.runtime.driver import SMALL_BYTES, Outcome
+from millrace.runtime.driver import Outcome
 from millrace.runtime.executions import Executions, Fresh
 from millrace.runtime.hooks import (
     ACCEPTED,
@@ -33,6 +33,7 @@ from millrace.runtime.hooks import (
     reply_of,
 )
 from millrace.runtime.journal import milliseconds
+from millrace.runtime.operations import SMALL_BYTES
 from millrace.runtime.program import Program
 from millrace.runtime.programs import Programs
 from millrace.runtime.services import Services

@@ -16,18 +16,14 @@ from millrace.expressions.compile import compile_template
 from millrace.expressions.convert import text_of
 from millrace.expressions.scope import Scope
 from millrace.ids import new_id
-from millrace.runtime.driver import (
-    SECRET,
-    Driver,
-    Job,
-    Outcome,
-    incomplete_context,
-    state_context,
-    watch_writes,
-)
+from millrace.runtime.confidential import SECRET
+from millrace.runtime.driver import Driver, Outcome
+from millrace.runtime.job import Job
 from millrace.runtime.journal import decode, encode, milliseconds
+from millrace.runtime.ledger import watch_writes
 from millrace.runtime.program import Program
 from millrace.runtime.programs import Programs
+from millrace.runtime.seals import incomplete_context, state_context
 from millrace.runtime.services import Services
 from millrace.scenario.model import Settings
 from millrace.storage.inbox import Inbox
@@ -453,10 +449,9 @@ class Executions:
         future = services.store.finish(end)
         if end.writes:
             watch_writes(services, end.writes, future)
-        if driver.last_append is not None:
-            await driver.last_append
+        await driver.ledger.written()
         await future
-        driver.send_responses()
+        driver.ledger.send_responses()
         if end.events:
             self.queue.wake()
         if end.scenario is not None and end.scenario.is_active is False and row is not None:

@@ -11,9 +11,9 @@ from millrace.clock import Clock
 from millrace.errors import Conflict, NotFound, ScenarioInvalid
 from millrace.runtime.activity import Activity
 from millrace.runtime.actor import Actor
-from millrace.runtime.driver import summary_context
 from millrace.runtime.executions import Executions
 from millrace.runtime.journal import Record, decode, milliseconds, read_records
+from millrace.runtime.seals import summary_context
 from millrace.runtime.services import TeamVault
 from millrace.storage.database import Database
 from millrace.storage.executions import Executions as Rows

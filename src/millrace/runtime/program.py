@@ -70,6 +70,13 @@ class Program:
         self.team_id = team_id
         self.scenario_id = scenario_id
         self.version_id = version_id
+        self.names = {
+            "scenarioName": scenario.name,
+            "scenarioId": scenario_id,
+            "scenarioID": scenario_id,
+        }
+        """What expressions can read of the scenario itself."""
+
         self.plan: Plan = compile_plan(scenario, catalog.traits)
         self.operators: list[Operator | None] = [
             _operator(node.module, catalog) for node in self.plan.nodes
