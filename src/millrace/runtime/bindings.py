@@ -53,6 +53,7 @@ class Bindings:
         for word, name in operator.resources.items():
             if word == "data_store":
                 info = self._data_stores[name]
+                self._transaction.save()
                 call.records = RecordsView(self._transaction, info, now_ms)
             elif word in ("connection", "key"):
                 connected = self._connections[name]

@@ -230,9 +230,9 @@ class Driver:
         seconds = (command.at - ledger.tick()).total_seconds()
         if seconds > 0:
             is_alone = self._waiter is not None
+            await ledger.durable()
             if is_alone and seconds > self.services.park_from_seconds:
                 raise Parked(command.at)
-            await ledger.durable()
             await asyncio.sleep(seconds)
         return ledger.reached(command)
 

@@ -432,6 +432,7 @@ class Executions:
             segments=append.segments,
             writes=append.writes,
             states=append.states,
+            files=append.files,
             incomplete=append.incomplete,
         )
         finish = outcome.finish

@@ -8,7 +8,7 @@ stores' writes, what modules remember and the failures that are kept, and is one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -111,7 +111,7 @@ class Ledger:
         self.is_written = False
         """The execution's row is on its way to the disk, or there."""
         self.since_checkpoint = 0
-        self._is_watched = services.live.is_watched(event.team_id)
+        self._is_watched = services.live.is_watched
         self._pending_states: dict[str, StateWrite] = {}
         self._pending_incomplete: list[IncompleteRow] = []
         self._pending_files: dict[str, FileUse] = {}
@@ -201,7 +201,7 @@ class Ledger:
         _, files = self.journal.add(record)
         if files:
             self._keep_files(files)
-        if self._is_watched:
+        if self._is_watched(self.job.event.team_id):
             self._publish(record)
         return files
 
@@ -305,6 +305,10 @@ class Ledger:
 
     async def intend(self, command: CallModule) -> None:
         """Before an effect: that it is about to happen is on disk, and all that led to it."""
+        if self.since_checkpoint >= CHECKPOINT_OPERATIONS:
+            # A checkpoint must stand before the intent: a resumption reads only what is behind it.
+            await self.flush()
+        self.is_settled = False
         self.journal.add(
             Record("i", command.call, command.module, self.tick(), 0, None, command.key)
         )
@@ -409,7 +413,27 @@ class Ledger:
         return append
 
     def _frozen(self) -> dict[str, Any]:
-        return {"run": freeze(self.run), "states": self.states, "committed": self.committed_states}
+        writes = self.transaction.writes.values()
+        return {
+            "run": freeze(self.run),
+            "states": self.states,
+            "committed": self.committed_states,
+            "writes": [msgspec.structs.astuple(write) for write in writes],
+            "responses": self.responses,
+        }
+
+    def thawed(self, run: Interpreter, frozen: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.run = run
+        self.states, self.committed_states = frozen["states"], frozen["committed"]
+        self.responses = frozen["responses"]
+        self.restore_writes(frozen["writes"])
+
+    def restore_writes(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Put back writes to data stores that no commit had made true."""
+        for row in rows:
+            write = RecordWrite(**dict(zip(RecordWrite.__struct_fields__, row, strict=True)))
+            self.transaction.restore(write)
 
     def _write(self, append: Append) -> asyncio.Future[None]:
         future = self.services.store.append(append)

@@ -74,9 +74,12 @@ class Operations:
             else:
                 bundles, has_more = pages.next(command, stream)
         except ModuleError as error:
+            ledger.transaction.undo()
             return self._failed(command, error, at, began)
         except Exception as error:  # noqa: BLE001 - apps are others' code; logged in _unexpected
+            ledger.transaction.undo()
             return self._failed(command, _unexpected(error), at, began)
+        ledger.transaction.done()
         return self._answered(command, bundles, has_more, at, began)
 
     async def wait_for(

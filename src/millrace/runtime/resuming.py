@@ -10,7 +10,6 @@ from millrace.engine.bundle import Binary, binaries_in
 from millrace.engine.events import ModuleAnswered
 from millrace.runtime.journal import Record, encode, event_of, read_checkpoint, read_records
 from millrace.runtime.ledger import Ledger
-from millrace.storage.store import RecordWrite
 
 
 async def resume(ledger: Ledger, *, read_bytes: Callable[[Binary], bytes]) -> bool:
@@ -32,7 +31,7 @@ async def resume(ledger: Ledger, *, read_bytes: Callable[[Binary], bytes]) -> bo
     ledger.journal, sealer = ledger.new_journal(count(last + 1)), ledger.own_sealer()
     if checkpoint is not None:
         frozen = read_checkpoint(checkpoint, sealer)
-        ledger.run = thaw(
+        run = thaw(
             program.plan,
             frozen["run"],
             execution_id=execution_id,
@@ -40,7 +39,7 @@ async def resume(ledger: Ledger, *, read_bytes: Callable[[Binary], bytes]) -> bo
             names=program.names,
             read_bytes=read_bytes,
         )
-        ledger.states, ledger.committed_states = frozen["states"], frozen["committed"]
+        ledger.thawed(run, frozen)
     kind = "records" if ledger.key is None else "secret"
     for segment in segments:
         if segment.kind == kind:
@@ -79,6 +78,4 @@ def _restore_uncommitted(ledger: Ledger, record: Record) -> None:
     extra = record.extra or {}
     if "state" in extra:
         ledger.states[record.module] = extra["state"]
-    for row in extra.get("writes", ()):
-        write = RecordWrite(**dict(zip(RecordWrite.__struct_fields__, row, strict=True)))
-        ledger.transaction.writes[write.data_store_id, write.key] = write
+    ledger.restore_writes(extra.get("writes", ()))

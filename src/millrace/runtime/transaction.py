@@ -81,12 +81,33 @@ class Transaction:
         self.writes: dict[tuple[str, str], RecordWrite] = {}
         self.growth: dict[str, int] = {}
         """By data store: bytes by which the writes change it."""
+        self._saved: tuple[dict[tuple[str, str], RecordWrite], dict[str, int]] | None = None
+
+    def save(self) -> None:
+        """Remember the writes as they are before an operation that may write."""
+        self._saved = dict(self.writes), dict(self.growth)
+
+    def undo(self) -> None:
+        """Forget what the operation wrote: it failed."""
+        if self._saved is not None:
+            self.writes, self.growth = self._saved
+            self._saved = None
+
+    def done(self) -> None:
+        """The operation has succeeded."""
+        self._saved = None
 
     def take(self) -> list[RecordWrite]:
         """The writes, which are no longer ours: they are about to become true."""
         writes = list(self.writes.values())
         self.rollback()
         return writes
+
+    def restore(self, write: RecordWrite) -> None:
+        """Put back a write of before a restart; what it replaces is counted as nothing."""
+        self.writes[write.data_store_id, write.key] = write
+        grown = self.growth.get(write.data_store_id, 0) + (write.size if write.body else 0)
+        self.growth[write.data_store_id] = grown
 
     def rollback(self) -> None:
         """Forget the writes."""
