@@ -9,6 +9,7 @@ import json
 import platform
 import subprocess
 import sys
+import timeit
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,18 @@ FIGURES = {
     "resuming": ["-m", "benchmarks.resuming"],
     "expressions": ["benchmarks/expressions.py", "--json"],
 }
+
+
+def control() -> float:
+    """A fixed piece of Python, in nanoseconds: how fast the machine is at this moment.
+
+    Shared machines differ by a factor of two from one minute to the next; figures are compared only
+    where this number is about the same.
+    """
+    return round(min(timeit.repeat(CONTROL, number=300_000, repeat=5)) / 300_000 * 1e9, 1)
+
+
+CONTROL = "d = {}; d['a'] = 1; d.get('b')"
 
 
 def machine() -> dict[str, object]:
@@ -43,7 +56,11 @@ def main() -> None:
     for name, command in FIGURES.items():
         print(name, file=sys.stderr)
         run = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
-        taken[name] = {"command": f"python {' '.join(command)}", "figures": json.loads(run.stdout)}
+        taken[name] = {
+            "command": f"python {' '.join(command)}",
+            "control_ns": control(),
+            "figures": json.loads(run.stdout),
+        }
     RESULTS.mkdir(exist_ok=True)
     target = RESULTS / f"{datetime.date(now)}.json"
     target.write_text(json.dumps(taken, indent=2) + "\n")

@@ -70,6 +70,15 @@ class Server:
             except OSError:
                 time.sleep(0.01)
         self.answering_after = time.perf_counter() - self.begun
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the start's own work (imports beside the loop) is over."""
+        busy = True
+        while busy:
+            before = self.cpu_seconds()
+            time.sleep(0.5)
+            busy = self.cpu_seconds() - before > 0.05
 
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()

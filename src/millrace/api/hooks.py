@@ -265,8 +265,10 @@ async def _read(request: Request, receive: Receive) -> bytes:
 
 async def _send(reply: Reply, send: Send, *, is_head: bool) -> None:
     # A scenario may say how long its answer is good for; nothing else of the sandbox is its choice.
-    own = {name for name, _ in reply.headers}
-    headers = [*reply.headers, *(pair for pair in SANDBOX if pair[0] not in own)]
+    headers = [*reply.headers, *SANDBOX]
+    if len(reply.headers) > 1:
+        own = {name for name, _ in reply.headers}
+        headers[len(reply.headers) :] = [pair for pair in SANDBOX if pair[0] not in own]
     body = reply.body
     if reply.status in (204, 304):
         body = b""
