@@ -240,6 +240,7 @@ async def test_a_copy_can_be_kept_in_the_sent_folder(practice, run):
 
 
 async def test_a_copy_that_cannot_be_kept_is_no_error(practice, run, caplog):
+    caplog.set_level("WARNING", logger="test")
     connection = {"host": "h", "port": practice.smtp_port, "security": "none", "user": "practice"}
     connection |= {"password": "practice", "from": "a@example.com"}
     await run("email:send", connection, to=["b@example.com"], save_after_sent=True)
